@@ -1,0 +1,113 @@
+# One entry point for people and for CI. Needs Python 3.11 or later, git and make; all else goes into .venv and typings/.
+# uv does the installing when it is there; the standard library's venv and pip do when it is not.
+
+PYTHON  ?= python3
+WORKERS ?= 2
+
+BIN      := .venv/bin
+UV       := $(shell command -v uv 2>/dev/null)
+NODE     := $(shell command -v node 2>/dev/null)
+FIRMWARE := $(shell find firmware -name '*.py' 2>/dev/null | sort)
+BENCHES  := $(wildcard bench/*.py)
+
+ifdef UV
+  MAKE_VENV = $(UV) venv --quiet --clear --seed --python $(PYTHON) .venv
+  PIP       = $(UV) pip install --quiet --python .venv
+else
+  MAKE_VENV = $(PYTHON) -m venv --clear .venv
+  PIP       = $(BIN)/python -m pip install --quiet
+endif
+
+INSTALL        = $(PIP) --constraint constraints.txt
+INSTALL_NEWEST = $(PIP) --upgrade
+INSTALL_TO     = $(PIP) --no-deps --target
+
+# What an environment is made from: when one of these changes, the next target installs again.
+MADE_FROM := pyproject.toml constraints.txt hatch_build.py firmware/pencore/version.py
+
+USER_ENV := .venv/.installed
+DEV_ENV  := .venv/.installed-dev
+VM       := tests/vm/node_modules/.installed
+TYPINGS  := typings/.installed
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test check fmt bench lint types docs docs-check sizes cover vm typings lock clean
+
+help: ## List these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+demo: $(USER_ENV) ## Run a whole session on a virtual pen and see that its limits hold
+	@$(BIN)/pinprick demo
+
+test: $(DEV_ENV) $(VM) ## Run the tests but for the slow ones
+	@$(BIN)/pytest -n $(WORKERS) -m "not slow"
+
+check: lint types docs-check | $(VM) ## Do all that CI does: lint, types, generated documents, every test
+	@$(BIN)/pytest -n $(WORKERS)
+
+fmt: $(DEV_ENV) ## Format the code and mend what the linter can
+	@$(BIN)/ruff check --fix --quiet --exit-zero
+	@$(BIN)/ruff format
+
+bench: $(DEV_ENV) $(VM) ## Run the benchmarks
+	@set -e; for bench in $(BENCHES); do $(BIN)/python $$bench; done
+
+lint: $(DEV_ENV)
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+
+types: $(DEV_ENV) $(TYPINGS) ## Check the types: of all as seen by CPython, of the firmware as seen by the pen
+	@$(BIN)/mypy host sim firmware/pencore tests hatch_build.py $(BENCHES)
+	@$(BIN)/mypy --config-file mypy-firmware.ini $(FIRMWARE)
+
+docs: $(USER_ENV) ## Write docs/protocol.md and the profile's JSON Schema anew
+	@$(BIN)/python -m pinprick.cli.gendocs
+
+docs-check: $(USER_ENV)
+	@$(BIN)/python -m pinprick.cli.gendocs --check
+
+sizes: $(DEV_ENV) ## Show the size of each firmware file as it goes onto the pen
+	@$(BIN)/python -m tests.architecture.mpy
+
+cover: $(DEV_ENV) $(VM) ## Show which lines and branches the tests reach
+	@$(BIN)/pytest -n $(WORKERS) --cov --cov-report=term-missing:skip-covered
+
+vm: $(VM)
+typings: $(TYPINGS)
+
+lock: | $(BIN)/python ## Bring every package up to date and write constraints.txt anew
+	@$(INSTALL_NEWEST) pip --editable '.[app,sim]' --group dev
+	@$(BIN)/python tests/architecture/lock.py
+
+clean: ## Remove everything that was installed or built
+	rm -rf .venv typings build dist tests/vm/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+# Order-only below: the interpreter's own date says nothing; a missing or broken one is made anew. Either way it holds
+# the same pip, so that an environment made with uv can be gone on with without it.
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Pinprick needs Python 3.11 or later: make PYTHON=python3.x" >&2; exit 1; }
+	@$(MAKE_VENV)
+	@$(INSTALL) pip
+
+$(USER_ENV): $(MADE_FROM) | $(BIN)/python
+	@echo "installing pinprick into .venv"
+	@$(INSTALL) --editable '.[app,sim]'
+	@touch $@
+
+$(DEV_ENV): $(USER_ENV)
+	@echo "installing the development tools into .venv"
+	@$(INSTALL) --group dev $(if $(NODE),,--group node)
+	@touch $@
+
+$(VM): tests/vm/package.json tests/vm/package-lock.json | $(DEV_ENV)
+	@echo "installing the MicroPython VM into tests/vm/node_modules"
+	@$(BIN)/python tests/vm/nodejs.py
+	@touch $@
+
+$(TYPINGS): pyproject.toml | $(USER_ENV)
+	@echo "installing the pen's type stubs into typings"
+	@rm -rf typings
+	@$(INSTALL_TO) typings --group stubs
+	@touch $@

@@ -1,0 +1,115 @@
+"""The people's side of the pen: when a press is a consent, and whether the cartridge has been changed. Pen and
+simulator.
+
+Pure: levels and times come in, decisions go out. A level counts after two samples that agree, `_SETTLE_MS` apart; a
+release counts at once, because stopping needs no second thought. Allocates nothing after construction.
+"""
+
+from pencore.compat import const
+from pencore.units import ms_since
+
+_SETTLE_MS = const(10)
+RELEASE_MS = const(100)
+"""A press starts strokes only after this much release seen in the same state."""
+
+
+class Trigger:
+    """Turns the trigger's level into consent.
+
+    `rearm` on every entry into a state that may start strokes: from then on at least 100 ms of release must be seen,
+    and then a press that lasts two samples, before `wants` is True. Nothing seen in an earlier state counts.
+    """
+
+    def __init__(self) -> None:
+        self.down = True
+        self._since_ms = 0
+        self._armed = False
+        self._released = False
+        self._level = True
+
+    def rearm(self, now_ms: int) -> None:
+        """Forget what was seen: the next release starts at `now_ms` at the earliest."""
+        self._armed = True
+        self._released = False
+        self._since_ms = now_ms
+
+    def disarm(self) -> None:
+        """No press means anything until `rearm`."""
+        self._armed = False
+        self._released = False
+
+    def sample(self, level: bool, now_ms: int) -> None:
+        """Take the present level (True: down)."""
+        if level != self._level:
+            self._level = level
+            self._since_ms = now_ms
+        held_ms = ms_since(now_ms, self._since_ms)
+        if not level:
+            self.down = False
+            if self._armed and held_ms >= RELEASE_MS:
+                self._released = True
+        elif held_ms >= _SETTLE_MS:
+            self.down = True
+        elif not self._released:
+            # A press that comes before the release was long enough is no consent, however long it lasts.
+            self.down = True
+
+    def wants(self) -> bool:
+        """Return whether there is a fresh press: down now, after the release that `rearm` asked for."""
+        return self._armed and self._released and self.down and self._level
+
+    def wait_ms(self, now_ms: int) -> int:
+        """Return how many ms from now the next decision can fall without a new level; a large number when none can."""
+        held_ms = ms_since(now_ms, self._since_ms)
+        if self._level and held_ms < _SETTLE_MS:
+            return _SETTLE_MS - held_ms
+        if not self._level and self._armed and not self._released:
+            return max(1, RELEASE_MS - held_ms)
+        return 1_000_000
+
+
+class CartridgeSwitch:
+    """Watches the cartridge switch: `closed`, and whether it `changed` (opened and closed, both seen under power).
+
+    A cut of power forgets what was seen: after it nothing counts as changed until the switch opens and closes again.
+    """
+
+    def __init__(self) -> None:
+        self.closed = False
+        self.changed = False
+        self.opened = False
+        self._level = False
+        self._since_ms = 0
+        self._seen = False
+
+    def sample(self, level: bool, now_ms: int) -> None:
+        """Take the present level (True: closed). The first level ever seen is where watching begins."""
+        if not self._seen:
+            self._seen = True
+            self._level = level
+            self._since_ms = now_ms
+            self.closed = level
+            self.opened = not level
+            return
+        if level != self._level:
+            self._level = level
+            self._since_ms = now_ms
+        if level == self.closed or ms_since(now_ms, self._since_ms) < _SETTLE_MS:
+            return
+        self.closed = level
+        if not level:
+            self.opened = True
+            self.changed = False
+        elif self.opened:
+            self.changed = True
+
+    def used(self) -> None:
+        """A session has been sealed with this cartridge: only a newly seen change counts from here on."""
+        self.changed = False
+        self.opened = not self.closed
+
+    def wait_ms(self, now_ms: int) -> int:
+        """Return how many ms from now the level in hand will count; a large number when none is waiting."""
+        if self._level == self.closed:
+            return 1_000_000
+        return max(1, _SETTLE_MS - ms_since(now_ms, self._since_ms))

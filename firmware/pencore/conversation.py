@@ -1,0 +1,131 @@
+"""One host at a time: lines in, lines out, each request carried out once. Runs on the pen and in the simulator.
+
+Knows ids, the nonce and the answer kept for a repeated request; knows nothing of what a request does (`handle` is
+given). Never blocks and never grows: a few answers and notifications wait for a host that doesn't read; what finds no
+room is dropped, and an answer that was can be had by the same request again. Allocates one line in and one out per
+request.
+"""
+
+from pencore import faults, wire
+from pencore.compat import const
+from pencore.digest import crc32
+from pencore.faults import Refusal
+from pencore.units import ms_since
+
+TYPE_CHECKING = const(False)
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+    from pencore.ports import Link
+
+_OUT_MAX = const(4096)
+_BAD_LINE_GAP_MS = const(500)
+_LINE_ROOM = const(1024)
+
+
+class Conversation:
+    """The pen's end of the wire. `nonce`: 16 hex digits of this boot; `last_id`: the id of the last request carried
+    out.
+
+    `heard_ms`: when the last legal line with the right nonce arrived.
+    """
+
+    def __init__(self, link: "Link", nonce: str, handle: "Callable[[wire.Request], Mapping[str, Any]]") -> None:
+        self._link = link
+        self._handle = handle
+        self.nonce = nonce
+        self.last_id = 0
+        self._last_crc = 0
+        self._last_answer = b""
+        self._reader = wire.LineReader()
+        self._more = False
+        self._out = b""
+        self._bad_ms = 0
+        self._bad_seen = False
+        self.heard_ms = 0
+
+    def feed(self, piece: bytes) -> None:
+        """Take bytes from the link (at most 512); only when `pending` is False."""
+        self._reader.feed(piece)
+        self._more = True
+
+    def pending(self) -> bool:
+        """Return whether bytes taken in still wait to be worked off."""
+        return self._more
+
+    def work(self, now_ms: int) -> None:
+        """Work off at most one line, whether or not the host reads: behind it there may be a stop. Then send what the
+        host takes.
+        """
+        if self._more:
+            try:
+                line = self._reader.take()
+                if line is None:
+                    self._more = False
+                else:
+                    self._request(line, now_ms)
+            except Refusal as refusal:
+                self._refuse(refusal, now_ms)
+        self.flush()
+
+    def _request(self, line: bytes, now_ms: int) -> None:
+        request = wire.decode_request(line)
+        fingerprint = crc32(line)
+        if request.method != "hello":
+            if request.params["nonce"] != self.nonce:
+                raise wire.LineRefusal(faults.WIRE_BAD_NONCE, "nonce", request_id=request.id)
+            if request.id == self.last_id:
+                if fingerprint != self._last_crc:
+                    raise wire.LineRefusal(faults.WIRE_ID_REUSED, "id", request.id, request_id=request.id)
+                self.heard_ms = now_ms
+                self._send(self._last_answer)
+                return
+            if request.id < self.last_id:
+                raise wire.LineRefusal(faults.WIRE_STALE_ID, "id", request.id, self.last_id, request.id)
+            # A hello keeps no lease: whoever looks at the port must not stand in for the host that armed the pen.
+            self.heard_ms = now_ms
+        try:
+            answer = wire.encode_result(request.method, request.id, self._handle(request))
+        except Refusal as refusal:
+            answer = wire.encode_error(request.id, refusal)
+        if request.method != "hello":
+            # A hello changes nothing and may come under any id, so it doesn't take part in the order of ids.
+            self.last_id = request.id
+            self._last_crc = fingerprint
+            self._last_answer = answer
+        self._send(answer)
+
+    def _refuse(self, refusal: Refusal, now_ms: int) -> None:
+        request_id = refusal.request_id if isinstance(refusal, wire.LineRefusal) else None
+        if request_id is None:
+            # Noise must not make the pen talk without end: two such answers a second are enough to find a wrong port.
+            if self._bad_seen and 0 <= ms_since(now_ms, self._bad_ms) < _BAD_LINE_GAP_MS:
+                return
+            self._bad_seen = True
+            self._bad_ms = now_ms
+        self._send(wire.encode_error(request_id, refusal))
+
+    def notify(self, name: str, params: "Mapping[str, Any]", droppable: bool = False) -> None:
+        """Send a notification if there is room: a droppable one only when the host takes it whole at once."""
+        line = wire.encode_notification(name, params)
+        if droppable and (self._out or self._link.room() < len(line)):
+            return
+        if len(self._out) + len(line) <= _OUT_MAX - _LINE_ROOM:
+            self._send(line)
+
+    def _send(self, line: bytes) -> None:
+        if len(self._out) + len(line) <= _OUT_MAX:
+            self._out += line
+        self.flush()
+
+    def flush(self) -> None:
+        """Give the link what it takes of what waits."""
+        if self._out:
+            taken = self._link.write(self._out)
+            if taken:
+                self._out = self._out[taken:]
+
+    def waiting(self) -> bool:
+        """Return whether lines wait for a host that doesn't read."""
+        return bool(self._out)

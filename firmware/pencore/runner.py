@@ -1,0 +1,533 @@
+"""The pen's loop: one `step` reads every port once, lets one thing happen, and says when it wants to be called again.
+
+Runs on the pen and in the simulator. Joins conversation, consent, session, ledger and motion; what a request does is in
+`pencore.requests`, what takes several steps (arming, sealing, a fault's log) in `pencore.tasks`. A step makes at most
+one flash write, works off at most one line and a bounded piece of planning. No stroke allocates.
+
+Order within a step: stops and trips first, then evidence, then people, then the task in hand, then credits, then the
+host.
+"""
+
+from pencore import faults, profile, provision, session, signals, tasks, wire
+from pencore.compat import const
+from pencore.consent import CartridgeSwitch, Trigger
+from pencore.conversation import Conversation
+from pencore.course import Memory
+from pencore.digest import ZERO_DIGEST
+from pencore.faults import Fault, Refusal
+from pencore.ledger import NO_ZONE, Entry, Ledger, sweep
+from pencore.motion import Motion, trip_code
+from pencore.requests import HANDLERS, Transfer
+from pencore.units import ms_since
+
+TYPE_CHECKING = const(False)
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from typing import Any, Optional
+
+    from pencore.ports import Ports
+    from pencore.provision import Provision
+
+LEASE_MS = const(2000)
+"""Without a legal line for this long the host counts as gone."""
+IDLE_MS = const(900_000)
+"""Without a stroke for this long an armed pen goes back to LOADED."""
+TELEMETRY_MS = const(100)
+_WAIT_MAX_MS = const(1000)
+_WAIT_BUSY_MS = const(1)
+_WAIT_OUT_MS = const(10)
+_STOP_BYTE = b"\x18"
+_NO_SPACE = const(28)
+_POWER_ON = const(1)
+
+
+class Runner:
+    """One pen. Construct, `boot`, then `step` for ever; only the composition root calls these three.
+
+    The attributes are the pen's working parts; `requests` and `tasks` use them, nobody else.
+    """
+
+    def __init__(self, ports: "Ports") -> None:
+        self.ports = ports
+        self.state = wire.BOOT
+        self.fault_code = 0
+        self.provision: "Optional[Provision]" = None
+        self.ledger = Ledger(ports.store)
+        self.memory = Memory(ports.store)
+        self.head = ZERO_DIGEST
+        self.session: "Optional[session.Session]" = None
+        self.profile_data = b""
+        self.motion: "Optional[Motion]" = None
+        self.trigger = Trigger()
+        self.cartridge = CartridgeSwitch()
+        self.transfer = Transfer()
+        self.talk = Conversation(ports.link, ports.identity.nonce(), self._answer)
+        self.now_ms = 0
+        self.inputs = 0
+        self.engine_bits = 0
+        self.sound = False
+        self.must_seal = False
+        self.recovery = 0
+        self.unlogged: "list[int]" = []
+        self._task: "Optional[Iterator[None]]" = None
+        self._idle_ms = 0
+        self._telemetry_ms = 0
+        self._elapsed_ms = 0
+        self._shown = -1
+        self._ahead = b""
+
+    # --- boot --------------------------------------------------------------------------------------------------------
+    def boot(self, now_ms: int) -> None:
+        """Read what the flash holds and enter SAFE, LOADED (a session is open) or FAULT. Writes nothing but sweeps."""
+        self.now_ms = now_ms
+        self.talk.heard_ms = now_ms
+        try:
+            self.recall()
+        except Fault as fault:
+            self.fail(fault.code, fault.aux)
+            return
+        except OSError as error:
+            self.fail(_store_code(error), 0)
+            return
+        if self.ledger.latched:
+            self._latch(self.ledger.latched)
+        else:
+            self.fire(session.RESUMED if self.session is not None else session.BOOTED)
+
+    def recall(self) -> None:
+        """Read provisioning, ledger, memory and the last record; Fault when any is missing or not whole.
+
+        A pen that was never provisioned has neither file and is SAFE, but takes no profile. Of an open session all that
+        was reserved and not confirmed is forfeited before anything else is done with it (`recovery`).
+        """
+        store = self.ports.store
+        self.sound = False
+        self.session = None
+        if self.at_rest():
+            sweep(store)
+        size = store.size(provision.FILE)
+        if size < 0:
+            if self.ledger.exists():
+                raise Fault(faults.PROVISION_MISSING)
+            self.provision = None
+            return
+        try:
+            self.provision = provision.decode(store.read(provision.FILE, 0, size))
+        except Refusal:
+            self.provision = None
+            raise Fault(faults.PROVISION_CORRUPT, size) from None
+        bounds = self.provision.bounds
+        self.motion = Motion(self.ports.engine, bounds.geometry, self.provision.backoff_um)
+        self.ledger.replay()
+        self.memory.check(self.ledger.courses, self.ledger.cartridges)
+        self.head = tasks.read_head(store, self.ledger)
+        account = self.ledger.open
+        if account is not None:
+            self.profile_data = tasks.read_session(store, account)
+            self.session = session.Session(profile.decode(self.profile_data), account, bounds.cartridge_strokes)
+            self._elapsed_ms = account.elapsed_s * 1000
+            # The account keeps its first faults only, the latch the last one.
+            opened = self.ledger.latched == faults.CARTRIDGE_OPENED
+            self.must_seal = self.must_seal or opened or account.has_interruption(faults.CARTRIDGE_OPENED)
+            self.recovery = self._cut_code()
+        else:
+            self.must_seal = False
+        self.sound = True
+
+    def _cut_code(self) -> int:
+        """Return why an open session was interrupted: the fault at hand, or what the boot says of the power."""
+        if self.fault_code:
+            return self.fault_code
+        return faults.POWER_LOST if self.ports.identity.reset_cause() == _POWER_ON else faults.WATCHDOG_RESET
+
+    # --- the loop ----------------------------------------------------------------------------------------------------
+    def step(self, now_ms: int) -> int:
+        """Do one turn at `now_ms` (uint32); return in how many ms (0..1,000) the next is due at the latest.
+
+        An arriving byte, a changed input or a finished stroke may call for the next one earlier. Raises nothing of its
+        own: faults end in FAULT; what else a port raises is for the root, which de-energises and resets.
+        """
+        session_now = self.session
+        if session_now is not None and session_now.opened:
+            self._elapsed_ms += max(0, ms_since(now_ms, self.now_ms))
+        self.now_ms = now_ms
+        self.inputs = self.ports.inputs.read()
+        self.engine_bits = self.ports.engine.poll()
+        try:
+            self._watch_stops()
+            self._take_evidence()
+            self._watch_people()
+            self._work()
+            self._drive()
+        except Fault as fault:
+            self.fail(fault.code, fault.aux)
+        except OSError as error:
+            self.fail(_store_code(error), 0)
+        try:
+            self._listen()
+            self._tell()
+            return self._wait_ms()
+        except Fault as fault:
+            # A counter was found flipped only now.
+            self.fail(fault.code, fault.aux)
+            return _WAIT_BUSY_MS
+
+    def _watch_stops(self) -> None:
+        """Let stop line, engine trips and late strokes end everything; nothing else is looked at before."""
+        if self.inputs & signals.STOP and self.state != wire.FAULT:
+            raise Fault(faults.STOP_BUTTON)
+        if session.is_in(self.state, session.DRIVEN):
+            code = trip_code(self.engine_bits)
+            if code:
+                raise Fault(code)
+            if not self.engine_bits & signals.ENABLED and self.state != wire.HOMING:
+                raise Fault(faults.DRIVER_FAULT)
+            if self.motion is not None:
+                self.motion.check_progress(self.now_ms)
+
+    def _take_evidence(self) -> None:
+        motion = self.motion
+        work = self.session
+        if motion is None or work is None or not motion.queued:
+            return
+        while motion.queued and motion.collect(self.now_ms):
+            work.made_one()
+            self._idle_ms = self.now_ms
+
+    def _watch_people(self) -> None:
+        """Sample trigger and cartridge; end a burst on release; start one on a fresh press with a live lease."""
+        self.trigger.sample(self.inputs & signals.TRIGGER != 0, self.now_ms)
+        self.cartridge.sample(self.inputs & signals.CARTRIDGE != 0, self.now_ms)
+        work = self.session
+        at_stake = work is not None and (work.opened or session.is_in(self.state, session.DRIVEN))
+        if at_stake and not self.cartridge.closed and not self.must_seal and self.state != wire.SEALING:
+            # With a stroke reserved it ends the session; before that it only ends the arming.
+            self.must_seal = work is not None and work.opened
+            raise Fault(faults.CARTRIDGE_OPENED)
+        state = self.state
+        if state == wire.RUNNING:
+            if not self.trigger.down:
+                self.end_burst(session.RELEASE, 0)
+            elif not self.leased():
+                self.end_burst(session.RELEASE, faults.LEASE_EXPIRED)
+        elif state == wire.HOMING:
+            if self.trigger.down and self.inputs & signals.TRIGGER:
+                self.abandon(faults.TRIGGER_HELD)
+        elif state == wire.ARMED or state == wire.PAUSED:
+            self._watch_armed()
+
+    def _watch_armed(self) -> None:
+        work = self.session
+        if work is None or self._task is not None or not self.engine_bits & signals.IDLE:
+            return
+        if not self.leased():
+            self._lapse(faults.LEASE_EXPIRED)
+        elif ms_since(self.now_ms, self._idle_ms) >= IDLE_MS:
+            self._lapse(faults.IDLE_TIMEOUT)
+        elif self.trigger.wants() and work.zone != NO_ZONE and not self.unsettled() and work.left(work.zone) > 0:
+            self.trigger.disarm()
+            self.fire(session.PRESS)
+
+    def _lapse(self, code: int) -> None:
+        """Go back to LOADED with the driver off; what is unsettled is settled by the task begun in `_work`."""
+        self.cut()
+        self.fire(session.LAPSE, code)
+
+    def end_burst(self, event: int, code: int) -> None:
+        """Withdraw the stroke that hasn't begun and leave RUNNING; the one in progress is finished."""
+        if self.motion is not None:
+            self.motion.withdraw()
+        self.fire(event, code)
+
+    def abandon(self, code: int) -> None:
+        """Give up an arming: driver off, back to LOADED."""
+        self._task = None
+        self.cut()
+        self.fire(session.ABANDON, code)
+
+    def cut(self) -> None:
+        """Driver off; strokes that may have begun unjudged are forfeited."""
+        if self.motion is not None:
+            lost = self.motion.cut()
+            if self.session is not None:
+                self.session.forfeit(lost)
+        else:
+            self.ports.engine.disarm()
+
+    # --- tasks -------------------------------------------------------------------------------------------------------
+    def start(self, task: "Iterator[None]") -> None:
+        """Make `task` the one in hand; the one before must have ended."""
+        if self._task is not None:
+            raise Fault(faults.INTERNAL)
+        self._task = task
+
+    def busy(self) -> bool:
+        """Return whether a task is in hand, or one is owed before the host's next wish."""
+        return self._task is not None or self.recovery != 0 or bool(self.unlogged)
+
+    def _work(self) -> None:
+        """Take the task in hand one step further, or begin the one that the state calls for."""
+        if self._task is None:
+            self._choose_task()
+        task = self._task
+        if task is not None:
+            try:
+                next(task)
+            except StopIteration:
+                if self._task is task:
+                    self._task = None
+
+    def _choose_task(self) -> None:
+        """Begin what the pen owes its ledger, the oldest debt first; only at rest, only while the ledger can be
+        trusted.
+        """
+        owes_seal = self.must_seal and self.session is not None and self.state != wire.SEALING
+        owes_settlement = self.state != wire.RUNNING and self.unsettled()
+        if not (self.recovery or self.unlogged or owes_seal or owes_settlement):
+            return
+        if not self.sound or not self.at_rest():
+            return
+        if self.recovery:
+            self._task = tasks.recover(self)
+        elif self.unlogged:
+            self._task = tasks.log_faults(self)
+        elif owes_seal:
+            self._task = tasks.seal_opened(self)
+        else:
+            self._task = tasks.settle(self)
+
+    def unsettled(self) -> bool:
+        """Return whether the ledger has yet to hear what became of the last block."""
+        work = self.session
+        in_motion = self.motion is not None and self.motion.queued > 0
+        return work is not None and (in_motion or work.settle_entry(self.elapsed_s()) is not None)
+
+    def at_rest(self) -> bool:
+        """Return whether flash may be written: at home, engine idle, nothing queued."""
+        return bool(self.ports.inputs.read() & signals.HOME) and bool(self.ports.engine.poll() & signals.IDLE)
+
+    def write(self, act: "Callable[[], object]") -> None:
+        """Carry out a flash write; the time it takes doesn't count against the host's lease.
+
+        Fault FLASH_IN_MOTION unless the pen is at rest: no caller may get here otherwise.
+        """
+        if not self.at_rest():
+            raise Fault(faults.FLASH_IN_MOTION)
+        begin_ms = self.ports.clock.now_ms()
+        act()
+        spent_ms = ms_since(self.ports.clock.now_ms(), begin_ms)
+        self.talk.heard_ms = (self.talk.heard_ms + max(0, spent_ms)) & 0xFFFFFFFF
+
+    def append(self, entries: "list[Entry]") -> None:
+        """Append to the ledger under the rules of `write`."""
+        self.write(lambda: self.ledger.append(entries))
+
+    # --- strokes -----------------------------------------------------------------------------------------------------
+    def _drive(self) -> None:
+        """In RUNNING: keep strokes credited while they are reserved; at a block's end reserve the next or stop."""
+        work = self.session
+        motion = self.motion
+        if self.state != wire.RUNNING or self._task is not None or work is None or motion is None:
+            return
+        outstanding = work.outstanding()
+        if outstanding:
+            motion.credit(outstanding, work.limit_steps())
+        elif motion.queued == 0 and self.engine_bits & signals.IDLE:
+            if work.left(work.zone) > 0:
+                self._task = tasks.reserve(self)
+            else:
+                self.end_burst(session.SPENT, faults.ZONE_SPENT)
+
+    # --- states ------------------------------------------------------------------------------------------------------
+    def fire(self, event: int, code: int = 0) -> None:
+        """Take the transition of `event`; Refusal STATE_FORBIDS where it is refused. `code` tells the host why."""
+        target = session.next_state(self.state, event)
+        if target == session.REFUSED:
+            raise Refusal(faults.STATE_FORBIDS, "state", self.state)
+        if target == session.IGNORED:
+            return
+        self.state = target
+        self._idle_ms = self.now_ms
+        if target == wire.ARMED or target == wire.PAUSED:
+            self.trigger.rearm(self.now_ms)
+        else:
+            self.trigger.disarm()
+        self._show(code)
+        self.talk.notify("state", {"state": target, "code": code, "session_id": self.session_id()})
+
+    def fail(self, code: int, aux: int) -> None:
+        """End everything: driver off, FAULT, latched, to be logged as soon as the pen is at rest."""
+        self._task = None
+        if code == faults.MEMORY_CORRUPT:
+            # These counters lie; those in flash don't.
+            self.session = None
+        self.cut()
+        if faults.LEDGER_MISSING <= code <= faults.PROVISION_CORRUPT or code == faults.MEMORY_CORRUPT:
+            # What can't be trusted is not written on before a clear has read all of it anew (`recall`), which forfeits
+            # whatever is reserved.
+            self.sound = False
+            self.unlogged = []
+        # The first fault is the one shown; of the later ones only an opened cartridge changes what must be done.
+        first = self.state != wire.FAULT
+        if self.sound and (first or code == faults.CARTRIDGE_OPENED):
+            self.unlogged.append(code)
+        if not first:
+            return
+        self._latch(code)
+        self.talk.notify("fault", {"code": code, "aux": aux, "state": wire.FAULT})
+
+    def _latch(self, code: int) -> None:
+        self.fault_code = code
+        self.fire(session.STOP, code)
+
+    def clear_fault(self) -> None:
+        """Leave FAULT; the caller has made sure that nothing is in hand and the ledger holds the clear."""
+        self.fault_code = 0
+        work = self.session
+        if work is not None and work.opened:
+            self.fire(session.CLEAR_OPEN)
+        else:
+            self.session = None
+            self.fire(session.CLEAR_SHUT)
+
+    def _show(self, code: int) -> None:
+        shown = self.state * 1000 + code
+        if shown != self._shown:
+            self._shown = shown
+            self.ports.indicator.show(self.state, code)
+
+    # --- the host ----------------------------------------------------------------------------------------------------
+    def _listen(self) -> None:
+        """Take what has arrived; a stop byte anywhere in it stops before anything is parsed.
+
+        One piece is read ahead of the one being worked off, so that a stop isn't kept waiting behind a row of lines.
+        """
+        talk = self.talk
+        if not self._ahead:
+            self._ahead = self.ports.link.read()
+            if _STOP_BYTE in self._ahead:
+                self.stop(faults.OPERATOR_STOP)
+        if self._ahead and not talk.pending():
+            talk.feed(self._ahead)
+            self._ahead = b""
+        talk.work(self.now_ms)
+
+    def _answer(self, request: wire.Request) -> "Mapping[str, Any]":
+        if not wire.allowed(request.method, self.state):
+            raise Refusal(faults.STATE_FORBIDS, "state", self.state)
+        try:
+            return HANDLERS[request.method](self, request.params)
+        except Fault as fault:
+            self.fail(fault.code, fault.aux)
+            raise Refusal(fault.code, "fault") from None
+        except OSError as error:
+            code = _store_code(error)
+            self.fail(code, 0)
+            raise Refusal(code, "store") from None
+
+    def stop(self, code: int) -> None:
+        """Stop for an operator: as a fault, in every state; in FAULT, whose tasks move nothing, they go on."""
+        if self.state == wire.FAULT:
+            self.cut()
+        else:
+            self.fail(code, 0)
+
+    def leased(self) -> bool:
+        """Return whether the host has been heard within the lease."""
+        return ms_since(self.now_ms, self.talk.heard_ms) < LEASE_MS
+
+    def _tell(self) -> None:
+        """Send telemetry when it is due and the host reads."""
+        # What lies more than 24 days back reads as being ahead.
+        due = not 0 <= ms_since(self.now_ms, self._telemetry_ms) < TELEMETRY_MS
+        if due and session.is_in(self.state, session.DRIVEN):
+            self._telemetry_ms = self.now_ms
+            self.talk.notify("telemetry", self._telemetry(), True)
+
+    def _telemetry(self) -> "dict[str, Any]":
+        work = self.session
+        zone = NO_ZONE if work is None else work.zone
+        counted = 0 if work is None else work.total()
+        message: "dict[str, Any]" = {
+            "state": self.state,
+            "zone": None,
+            "depth_um": 0,
+            "limit_um": 0,
+            "rate_per_s": 0,
+            "made": 0,
+            "forfeited": 0,
+            "reserved": 0,
+            "left": 0,
+            "session_counted": counted,
+            "session_left": 0 if work is None else work.profile.strokes - counted,
+            "uptime_ms": self.now_ms,
+        }
+        if work is not None and self.provision is not None and zone != NO_ZONE:
+            chosen = work.profile.zones[zone]
+            message["zone"] = zone
+            message["depth_um"] = chosen.depth_um
+            message["limit_um"] = min(self.provision.bounds.zone_cap_um(chosen.area), work.profile.depth_um)
+            message["rate_per_s"] = chosen.rate_per_s
+            message["made"] = work.made(zone)
+            message["forfeited"] = work.forfeited(zone)
+            message["reserved"] = work.counted(zone) + work.outstanding()
+            message["left"] = work.left(zone)
+        return message
+
+    # --- small questions ---------------------------------------------------------------------------------------------
+    def session_id(self) -> int:
+        """Return the id of the loaded session, or 0."""
+        return 0 if self.session is None else self.session.session
+
+    def elapsed_s(self) -> int:
+        """Return the seconds that the open session has been under power."""
+        return self._elapsed_ms // 1000
+
+    def is_paused(self) -> bool:
+        """Return whether the state is PAUSED."""
+        return self.state == wire.PAUSED
+
+    def resync(self) -> None:
+        """Read the journal anew when a write failed half-way, and take its counters for the session in hand."""
+        if self.ledger.stale:
+            self.ledger.replay()
+            work = self.session
+            account = self.ledger.open
+            if work is not None and account is not None:
+                work.adopt(account)
+            elif work is not None and work.opened:
+                # The write that failed was the seal, and it is in flash after all.
+                self.sealed(tasks.read_head(self.ports.store, self.ledger))
+
+    def sealed(self, digest: bytes) -> None:
+        """The open session is sealed in flash: its record is the chain's head, its cartridge is used."""
+        self.head = digest
+        self.cartridge.used()
+        self.must_seal = False
+        self.session = None
+        self.profile_data = b""
+
+    def opened_session(self) -> None:
+        """The session id was consumed: its time under power starts."""
+        self._elapsed_ms = 0
+
+    def _wait_ms(self) -> int:
+        if self._task is not None or self._ahead or self.talk.pending():
+            return _WAIT_BUSY_MS
+        wait_ms = _WAIT_MAX_MS
+        if self.talk.waiting():
+            wait_ms = _WAIT_OUT_MS
+        wait_ms = min(wait_ms, self.trigger.wait_ms(self.now_ms), self.cartridge.wait_ms(self.now_ms))
+        if session.is_in(self.state, session.DRIVEN):
+            wait_ms = min(wait_ms, TELEMETRY_MS - ms_since(self.now_ms, self._telemetry_ms))
+            if self.motion is not None:
+                wait_ms = min(wait_ms, self.motion.overdue_wait_ms(self.now_ms))
+            if session.is_in(self.state, session.LEASED):
+                wait_ms = min(wait_ms, LEASE_MS - ms_since(self.now_ms, self.talk.heard_ms))
+        elif self.recovery or self.unlogged or self.must_seal or self.unsettled():
+            wait_ms = min(wait_ms, _WAIT_OUT_MS)
+        return wait_ms if wait_ms > _WAIT_BUSY_MS else _WAIT_BUSY_MS
+
+
+def _store_code(error: OSError) -> int:
+    return faults.STORE_FULL if error.args and error.args[0] == _NO_SPACE else faults.STORE_FAILED

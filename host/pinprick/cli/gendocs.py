@@ -1,0 +1,57 @@
+"""`python -m pinprick.cli.gendocs`: writes the generated files of the project, or checks that they are up to date.
+
+Host only, and only in a checkout: the wire protocol's page, the profile's JSON Schema and the example profiles are made
+from the code that is run, so that none of them can say something else.
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pinprick import protocol_doc
+from pinprick.cli.output import JsonOption, reporting
+from pinprick.errors import FILE_UNWRITABLE, GENERATED_STALE, InputError, PinprickError
+from pinprick.profiles.schema import schema_text
+from pinprick.profiles.templates import examples
+
+_CHECKOUT = Path(__file__).parents[3]
+
+
+def generated() -> dict[str, str]:
+    """Return every generated file's text by its path below the project's root."""
+    files = {protocol_doc.PATH: protocol_doc.render(), "docs/profile.schema.json": schema_text()}
+    return files | {f"examples/{name}": text for name, text in examples().items()}
+
+
+def gendocs(
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; fail when a file is not up to date.")] = False,
+    root: Annotated[Path, typer.Option(help="The project's root.", show_default=False)] = _CHECKOUT,
+    json_lines: JsonOption = False,
+) -> None:
+    """Write the generated documents and examples of a checkout, or check that they are up to date."""
+    with reporting(json_lines) as out:
+        files = generated()
+        stale = [path for path, text in files.items() if _current(root / path) != text.encode()]
+        out.result(files=list(files), stale=stale)
+        if not (root / "docs").is_dir():
+            raise InputError(FILE_UNWRITABLE, f"{root} is not the root of a checkout: it has no docs folder.")
+        if check and stale:
+            raise PinprickError(
+                GENERATED_STALE, f"Not up to date: {', '.join(stale)}.", hint="Run `make docs` and commit the result."
+            )
+        for path in [] if check else stale:
+            (root / path).write_bytes(files[path].encode())
+            out.say(f"wrote {path}")
+        out.say(f"{len(files)} generated files are up to date.")
+
+
+def _current(path: Path) -> bytes | None:
+    return path.read_bytes() if path.is_file() else None
+
+
+if __name__ == "__main__":
+    from pinprick.cli import main
+
+    sys.exit(main(["gendocs", *sys.argv[1:]]))

@@ -1,0 +1,533 @@
+"""A pen as the rest of the host knows it: typed operations, typed results. Host only.
+
+    with Pen.open("/dev/ttyACM0") as pen:
+        pen.load(load_profile(path), records=RecordStore())
+        pen.arm()                       # returns when the pen is armed; only its own trigger starts strokes
+        for update in pen.updates():
+            ...
+        pen.finish()
+        pen.pull_records(RecordStore())
+
+Refusals of the pen come as PenRefused, its faults as PenFault, a lost or silent pen as NoDevice. While a session is
+armed a thread of the pen's Link keeps the lease.
+"""
+
+import queue
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from copy import copy
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Self
+
+from pencore import faults, limits, wire
+from pencore import profile as core
+from pencore.digest import sha256
+from pencore.units import Geometry
+from pinprick import wording
+from pinprick.errors import PEN_SILENT, RECORD_MISMATCH, Mismatch, NoDevice, PinprickError, ValidationFailed
+from pinprick.link import Link, PenRefused
+from pinprick.profiles import ProfileFile, check, to_core
+from pinprick.records import RecordStore, SavedRecord
+from pinprick.transport import SerialTransport, Transport
+
+BUSY_S = 5.0
+"""How long a request that the pen is too busy for is made again: what a pen does on its own takes a second or two."""
+WAIT_S = 30.0
+"""How long `wait` waits for what the pen does on its own: homing, changing the zone, sealing."""
+_BUSY_FIRST_S = 0.005
+_BUSY_MOST_S = 0.2
+_ASK_S = 0.5
+_STOP_SEEN_S = 0.5
+_CHUNK = wire.BASE64_MAX * 3 // 4
+_QUEUE_MOST = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class PenInfo:
+    """Who a pen is and what it allows, from its `hello`. Depths in um, digests as 32 bytes, times in seconds since
+    1970.
+
+    `session_id` is the id that the next profile must carry, or that of the open session; `open_session` is 0 when none
+    is open; `records` counts the sealed ones that no host has acknowledged; `serial` is empty before provisioning.
+    """
+
+    protocol_major: int
+    protocol_minor: int
+    firmware: str
+    build: str
+    serial: str
+    head: int
+    nonce: str
+    state: int
+    session_id: int
+    open_session: int
+    open_digest: bytes
+    ledger_head: bytes
+    ceiling_um: int
+    calibration_um: int
+    calibrated_at: int
+    cartridge_strokes: int
+    interval_days: int
+    key_id: int
+    time_floor: int
+    records: int
+    zone_caps_um: tuple[int, ...]
+    geometry: tuple[int, ...]
+
+    @property
+    def last_session(self) -> int:
+        """Id of the last sealed session; 0 before the first."""
+        return self.session_id - 1
+
+    def bounds(self) -> limits.Bounds:
+        """Return what this pen allows, as profiles are checked against it."""
+        return limits.Bounds(
+            Geometry(*self.geometry),
+            self.head,
+            self.ceiling_um,
+            self.calibration_um,
+            self.zone_caps_um,
+            self.cartridge_strokes,
+            self.interval_days,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How far the session is; `made`, `forfeited` and `left` have one number per zone, none without a session."""
+
+    state: int
+    fault: int
+    session_id: int
+    resumed: bool
+    zone: int | None
+    inputs: int
+    counted: int
+    session_left: int
+    made: tuple[int, ...]
+    forfeited: tuple[int, ...]
+    left: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A profile that the pen accepted: `digest` names it in the record, `data` is what was sent; `resumed` when it goes
+    on with an open session.
+    """
+
+    session_id: int
+    digest: bytes
+    zones: int
+    resumed: bool
+    data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class StateChange:
+    """The pen went into `state`; `code` says why, 0 when it was asked to."""
+
+    state: int
+    code: int
+    session_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class FaultNotice:
+    """The pen stopped by itself: `code`, and one number more."""
+
+    code: int
+    aux: int
+
+
+@dataclass(frozen=True, slots=True)
+class Telemetry:
+    """Where the pen stands, up to 10 times a second; counts are of the zone at work, session ones of all zones."""
+
+    state: int
+    zone: int | None
+    depth_um: int
+    limit_um: int
+    rate_per_s: int
+    made: int
+    forfeited: int
+    reserved: int
+    left: int
+    session_counted: int
+    session_left: int
+    uptime_ms: int
+
+
+Update = StateChange | FaultNotice | Telemetry
+
+
+@dataclass(frozen=True, slots=True)
+class ClinicKey:
+    """The key that a clinic signs its profiles with: number 1..2**32-1 and 32 bytes."""
+
+    key_id: int
+    key: bytes
+
+
+class PenFault(PinprickError):
+    """The pen stopped with a fault while it was waited for."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code, wording.of(code).what)
+
+
+class Pen:
+    """A connected pen. Made by `open`, or from a Transport; `hello` is said at once. One thread at a time makes
+    requests, except `stop`, which any thread may make at any time.
+    """
+
+    def __init__(self, transport: Transport) -> None:
+        self._listeners: list[Callable[[Update], None]] = []
+        self._link = Link(transport, self._hear)
+        try:
+            self.info = self.hello()
+        except BaseException:
+            self._link.close()
+            raise
+
+    @classmethod
+    def open(cls, port: str) -> Self:
+        """Return the pen at `port` (`/dev/...`, `COMn`, `socket://host:port`); NoDevice or PenRefused when there is
+        none.
+        """
+        return cls(SerialTransport(port))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the pen. If it was armed, it finishes its stroke and pauses within two seconds."""
+        self._link.close()
+
+    @property
+    def port(self) -> str:
+        """What the pen is connected to."""
+        return self._link.name
+
+    @property
+    def state(self) -> int:
+        """The pen's state as last heard, a code of `pencore.wire`."""
+        return self._link.state
+
+    # --- who and how -------------------------------------------------------------------------------------------------
+    def hello(self) -> PenInfo:
+        """Begin (anew, after the pen was reset), and return what the pen says of itself; kept as `info`."""
+        fields = self._link.hello()
+        fields.pop("request_id")
+        fields["open_digest"] = bytes.fromhex(fields["open_digest"])
+        fields["ledger_head"] = bytes.fromhex(fields["ledger_head"])
+        fields["zone_caps_um"] = tuple(fields["zone_caps_um"])
+        fields["geometry"] = tuple(fields["geometry"])
+        self.info = PenInfo(**fields)
+        return self.info
+
+    def status(self) -> Status:
+        """Return how far the session is."""
+        fields = self._ask("status")
+        fields["resumed"] = fields["resumed"] == 1
+        for name in ("made", "forfeited", "left"):
+            fields[name] = tuple(fields[name])
+        return Status(**fields)
+
+    def ping(self) -> int:
+        """Keep the lease (done by itself while a session is armed); return the pen's milliseconds since power-up."""
+        return int(self._ask("ping")["uptime_ms"])
+
+    # --- the session -------------------------------------------------------------------------------------------------
+    def load(
+        self,
+        source: ProfileFile | core.Profile,
+        *,
+        key: ClinicKey | None = None,
+        records: RecordStore | None = None,
+        issued_at: int | None = None,
+    ) -> Loaded:
+        """Fill `source` in for this pen and its next session, sign it with `key`, and have the pen accept it.
+
+        `issued_at` (seconds since 1970) is now when left out. With `records`, the pen's memory is compared first with
+        the records kept here. Raises ValidationFailed (a file) or PinprickError (a Profile) for what this pen would
+        not carry out, Mismatch RECORDS_AHEAD, RECORDS_FORK or LOAD_DIGEST, and PenRefused.
+        """
+        info = self.hello()
+        if records is not None:
+            records.check_head(info.serial, info.last_session, info.ledger_head)
+        issued_at = int(time.time()) if issued_at is None else issued_at
+        return self.load_bytes(core.encode(self._filled(source, info, issued_at), *_key(key)))
+
+    def _filled(self, source: ProfileFile | core.Profile, info: PenInfo, issued_at: int) -> core.Profile:
+        """Return `source` filled in for this pen; raises what is wrong with it before the pen gets to see it."""
+        bounds = info.bounds()
+        if isinstance(source, ProfileFile):
+            found = check(source, bounds, issued_at) if info.serial else []
+            if found:
+                raise ValidationFailed(found)
+            return to_core(source, info.serial or "-", info.session_id, info.ledger_head, issued_at)
+        source = copy(source)
+        source.serial = info.serial or "-"
+        source.session_id = info.session_id
+        source.ledger_head = info.ledger_head
+        source.issued_at = issued_at
+        if info.serial:
+            for problem in core.problems(source, bounds):
+                raise PenRefused(problem)
+        return source
+
+    def load_bytes(self, data: bytes) -> Loaded:
+        """Have the pen accept a profile in its binary form, as it is, unchecked by the host; PenRefused when it
+        doesn't.
+        """
+        self._ask("load.begin", size=len(data), sha256=sha256(data).hex())
+        for offset in range(0, len(data), _CHUNK):
+            self._ask("load.chunk", offset=offset, data=data[offset : offset + _CHUNK])
+        fields = self._ask("load.commit")
+        digest = data[-core.TRAILER_SIZE :][:32]
+        if fields["sha256"] != digest.hex():
+            message = "The pen names another profile than the one that was sent to it."
+            raise Mismatch(faults.LOAD_DIGEST, message, field="sha256")
+        return Loaded(fields["session_id"], digest, fields["zones"], fields["resumed"] == 1, data)
+
+    def arm(self, zone: int | None = None, *, wait: bool = True) -> None:
+        """Have the pen home and make `zone` ready (the first with strokes left, when left out).
+
+        Returns when it is ARMED; at once, while it homes, without `wait`. Raises PenRefused, with TRIGGER_HELD also
+        when the trigger goes down meanwhile, and PenFault.
+        """
+        with self._following() as heard:
+            self._ask("arm", zone=zone)
+            if wait:
+                ready = (wire.ARMED, wire.PAUSED, wire.RUNNING)
+                self._wait(heard, ready, (wire.HOMING,), lambda _: True)
+
+    def zone_select(self, zone: int, *, wait: bool = True) -> None:
+        """Make `zone` the one at work, at home; returns when it is ready, at once without `wait`."""
+        with self._following() as heard:
+            self._ask("zone.select", zone=zone)
+            if wait:
+                self._wait(heard, (wire.ARMED, wire.PAUSED), (), lambda status: status.zone == zone)
+
+    def pause(self) -> None:
+        """Have the pen finish the stroke in progress and wait for a fresh press."""
+        self._ask("pause")
+
+    def stop(self) -> None:
+        """Stop the pen at once, from any thread, whatever else is being asked; returns when the pen says it has
+        stopped.
+
+        The stop byte goes out before anything else and waits for nothing. Raises NoDevice when no answer comes: the pen
+        may have stopped all the same, and pauses by itself within two seconds.
+        """
+        with self._following() as heard:
+            self._link.send_stop()
+            deadline = time.monotonic() + _STOP_SEEN_S
+            while time.monotonic() < deadline:
+                try:
+                    update = heard.get(timeout=max(0.0, deadline - time.monotonic()))
+                except queue.Empty:
+                    break
+                if isinstance(update, StateChange) and update.state == wire.FAULT:
+                    return
+            # Not told: the pen had stopped before, or the byte got lost. The request says which.
+            self._link.request("stop")
+
+    def finish(self, *, wait: bool = True) -> None:
+        """Have the pen seal the session (or unload a profile that made no stroke); returns when it is SAFE."""
+        with self._following() as heard:
+            if self._ask("finish")["state"] == wire.SEALING and wait:
+                self._wait(heard, (wire.SAFE,), (wire.SEALING,), lambda _: True)
+
+    def clear(self) -> None:
+        """Leave FAULT; PenRefused as long as its cause is there."""
+        self._ask("clear")
+
+    def send_damaged(self, method: str, at: int = 30, mask: int = 0x01, **params: Any) -> PenRefused:
+        """Send a request as if byte `at` of its line had been changed on the way, and return what the pen says of it.
+
+        For demonstrations and tests. `at` and `mask` (1..255) must not make a newline or a stop byte. Raises NoDevice
+        PEN_SILENT when the pen says nothing.
+        """
+        return self._link.send_damaged(method, params, at, mask)
+
+    # --- records -----------------------------------------------------------------------------------------------------
+    def record_list(self) -> tuple[list[int], int]:
+        """Return the ids of the sessions whose records are on the pen, and up to which they are acknowledged."""
+        sessions: list[int] = []
+        while True:
+            fields = self._ask("record.list", after=sessions[-1] if sessions else 0)
+            if not fields["sessions"]:
+                return sessions, int(fields["acked"])
+            sessions += fields["sessions"]
+
+    def record_read(self, session: int) -> bytes:
+        """Return the bytes of a record; Mismatch when its pieces don't make a whole."""
+        data = b""
+        while True:
+            fields = self._ask("record.read", session=session, offset=len(data))
+            piece: bytes = fields["data"]
+            if fields["offset"] != len(data) or len(data) + len(piece) > fields["size"]:
+                raise Mismatch(RECORD_MISMATCH, f"The pieces of record {session} do not fit together.", field="offset")
+            data += piece
+            if len(data) == fields["size"]:
+                return data
+            if not piece:
+                raise Mismatch(RECORD_MISMATCH, f"Record {session} ends before its end.", field="size")
+
+    def record_ack(self, session: int, digest: bytes) -> None:
+        """Tell the pen that the record with this digest is kept here; the oldest comes first. Then the pen may drop
+        it.
+        """
+        self._ask("record.ack", session=session, sha256=digest.hex())
+
+    def pull_records(self, store: RecordStore) -> list[SavedRecord]:
+        """Save every record of the pen in `store`, verified, and acknowledge those that were not yet; oldest first.
+
+        A record is acknowledged only after it was written, read back and found in its place in the chain. Returns what
+        is now kept of the records on the pen. Raises Mismatch RECORD_MISMATCH or RECORDS_FORK, and InputError when the
+        folder can't be written.
+        """
+        sessions, acked = self.record_list()
+        saved = []
+        for session in sessions:
+            entry = store.save(self.record_read(session), self.info.serial, session)
+            if session > acked:
+                self.record_ack(session, entry.record.digest)
+            saved.append(entry)
+        return saved
+
+    # --- what the pen says by itself ---------------------------------------------------------------------------------
+    def listen(self, callback: Callable[[Update], None]) -> Callable[[], None]:
+        """Have `callback` called with every update, in the reading thread: it returns soon and makes no request.
+
+        Returns a function that ends it.
+        """
+        self._listeners.append(callback)
+
+        def end() -> None:
+            if callback in self._listeners:
+                self._listeners.remove(callback)
+
+        return end
+
+    def updates(self, timeout_s: float | None = None) -> Iterator[Update]:
+        """Yield updates as they come, until none has come for `timeout_s`; NoDevice when the pen is lost.
+
+        Whoever takes too long loses the oldest.
+        """
+        with self._following() as heard:
+            deadline = None if timeout_s is None else time.monotonic() + timeout_s
+            while True:
+                if self._link.lost is not None:
+                    raise self._link.lost
+                wait_s = _ASK_S if deadline is None else min(_ASK_S, deadline - time.monotonic())
+                try:
+                    update = heard.get(timeout=max(0.0, wait_s))
+                except queue.Empty:
+                    if deadline is not None and time.monotonic() >= deadline:
+                        return
+                    continue
+                yield update
+                deadline = None if timeout_s is None else time.monotonic() + timeout_s
+
+    def wait_for(self, *states: int, timeout_s: float = WAIT_S) -> int:
+        """Return the pen's state once it is one of `states`; PenFault in FAULT (unless that is one), NoDevice in
+        time.
+        """
+        with self._following() as heard:
+            state = self.status().state
+            return state if state in states else self._wait(heard, states, range(wire.FAULT), None, timeout_s)
+
+    # --- within ------------------------------------------------------------------------------------------------------
+    def _ask(self, method: str, **params: Any) -> dict[str, Any]:
+        """Make a request; make it again, for a while, when the pen is busy."""
+        deadline = time.monotonic() + BUSY_S
+        pause_s = _BUSY_FIRST_S
+        while True:
+            try:
+                return self._link.request(method, params)
+            except PenRefused as refused:
+                if refused.code != faults.BUSY or time.monotonic() + pause_s > deadline:
+                    raise
+            time.sleep(pause_s)
+            pause_s = min(2 * pause_s, _BUSY_MOST_S)
+
+    @contextmanager
+    def _following(self) -> "Iterator[queue.Queue[Update]]":
+        """Collect updates in a queue; when it is full the oldest one goes."""
+        heard: queue.Queue[Update] = queue.Queue(_QUEUE_MOST)
+
+        def put(update: Update) -> None:
+            while True:
+                try:
+                    heard.put_nowait(update)
+                    return
+                except queue.Full:
+                    try:
+                        heard.get_nowait()
+                    except queue.Empty:
+                        continue
+
+        end = self.listen(put)
+        try:
+            yield heard
+        finally:
+            end()
+
+    def _wait(
+        self,
+        heard: "queue.Queue[Update]",
+        wanted: "tuple[int, ...]",
+        on_the_way: "tuple[int, ...] | range",
+        confirmed: Callable[[Status], bool] | None,
+        timeout_s: float = WAIT_S,
+    ) -> int:
+        """Return the first state of `wanted` that the pen tells of; raise when it goes neither there nor `on_the_way`.
+
+        With `confirmed` a notice is only a reason to ask: it may be older than the request that is waited for. Now and
+        then the pen is asked anyway, as it drops notices for a host that doesn't read.
+        """
+        deadline = time.monotonic() + timeout_s
+        code = 0
+        while time.monotonic() < deadline:
+            try:
+                update = heard.get(timeout=_ASK_S)
+            except queue.Empty:
+                update = None
+            if isinstance(update, Telemetry):
+                continue
+            if update is not None:
+                code = update.code or code
+            if isinstance(update, StateChange) and confirmed is None and update.state in wanted:
+                return update.state
+            status = self.status()
+            if status.state in wanted and (confirmed is None or confirmed(status)):
+                return status.state
+            if status.state == wire.FAULT:
+                raise PenFault(status.fault or code)
+            if status.state not in wanted and status.state not in on_the_way:
+                raise PenRefused(faults.Refusal(code or faults.STATE_FORBIDS))
+        raise NoDevice(PEN_SILENT, f"The pen at {self.port} did not get ready in {timeout_s:g} s.", field="--port")
+
+    def _hear(self, message: wire.Message) -> None:
+        update: Update
+        if message.name == "telemetry":
+            update = Telemetry(**message.values)
+        elif message.name == "state":
+            update = StateChange(**message.values)
+        else:
+            update = FaultNotice(message.values["code"], message.values["aux"])
+        for callback in tuple(self._listeners):
+            callback(update)
+
+
+def _key(key: ClinicKey | None) -> tuple[int, bytes]:
+    return (0, b"") if key is None else (key.key_id, key.key)

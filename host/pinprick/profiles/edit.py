@@ -1,0 +1,68 @@
+"""Changing values in a profile file while its comments, order and spacing stay. Host only; pure."""
+
+import re
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+from pinprick.errors import TOML_SYNTAX, Problem, ValidationFailed
+from pinprick.profiles.model import ProfileFile
+from pinprick.profiles.positions import Path, path_text
+
+PLACEHOLDERS: Mapping[Path, str] = {
+    ("course", "id"): "COURSE-ID",
+    ("cartridge", "id"): "CARTRIDGE-ID",
+    ("cartridge", "lot"): "LOT",
+}
+"""What stands in a new file until somebody who knows better fills it in."""
+
+
+def edit(text: str, changes: Mapping[Path, int | str | date], file: str = "") -> str:
+    """Return the TOML `text` with the value at each path of `changes` replaced; a path that isn't there is an error."""
+    import tomlkit
+    from tomlkit.exceptions import TOMLKitError
+
+    try:
+        document = tomlkit.parse(text)
+    except TOMLKitError as error:
+        raise ValidationFailed([Problem(TOML_SYNTAX, f"{file} is not TOML: {error}.", file=file)]) from error
+    for path, value in changes.items():
+        table: Any = document
+        for part in path[:-1]:
+            table = table[part]
+        if path[-1] not in table:
+            raise KeyError(path)
+        table[path[-1]] = value
+    return tomlkit.dumps(document)
+
+
+def next_session(text: str, course_index: int, name: str, today: date, file: str = "") -> str:
+    """Return the file for the session after `text`, a profile whose session is `course_index` and whose name is `name`.
+
+    Depths and everything else stay as they are. The cartridge is blanked, for it has to be a new one: placeholders, and
+    an expiry of `today`, so that the file is refused from tomorrow on unless somebody writes the real one.
+    """
+    changes: dict[Path, int | str | date] = {
+        ("course", "index"): course_index + 1,
+        ("cartridge", "id"): PLACEHOLDERS["cartridge", "id"],
+        ("cartridge", "lot"): PLACEHOLDERS["cartridge", "lot"],
+        ("cartridge", "expires"): today,
+    }
+    renamed = re.sub(rf"\bsession {course_index}\b", f"session {course_index + 1}", name)
+    if renamed != name:
+        changes[("name",)] = renamed
+    return edit(text, changes, file)
+
+
+def remarks(profile_file: ProfileFile) -> list[str]:
+    """Return what is still to be filled in: placeholders that form and limits have nothing against."""
+    values = {
+        ("course", "id"): profile_file.course.id,
+        ("cartridge", "id"): profile_file.cartridge.id,
+        ("cartridge", "lot"): profile_file.cartridge.lot,
+    }
+    return [
+        f'{path_text(path)} is the placeholder "{value}"; write the real one'
+        for path, value in values.items()
+        if value == PLACEHOLDERS[path]
+    ]

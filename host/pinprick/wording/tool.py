@@ -1,0 +1,132 @@
+"""The tool's own codes in words: one entry for each code of `pinprick.errors`. Host only; a table."""
+
+from pinprick import errors
+from pinprick.wording.shape import Wording
+
+_FILE = "Yes. No pen was involved."
+_LOCKED = "Yes. The pen stays still and makes no stroke until this is settled."
+_MAKER = "Please report it with the pen's serial number and the output of `--debug`."
+
+TOOL = {
+    # --- 10xx files
+    errors.FILE_MISSING: Wording("There is no file of this name.", _FILE, "Check the name and the folder."),
+    errors.FILE_IS_FOLDER: Wording("A folder was given where a file is due.", _FILE, "Name the file in it."),
+    errors.FILE_UNREADABLE: Wording(
+        "The file is there but cannot be read.", _FILE, "Check the file's permissions, and that nothing else holds it."
+    ),
+    errors.FILE_TOO_BIG: Wording(
+        "The file is far bigger than any profile, so it was not read.", _FILE, "Check that it is the right file."
+    ),
+    errors.FILE_EMPTY: Wording(
+        "The file holds no profile.", _FILE, "Start one with `pinprick profile new --out FILE`."
+    ),
+    errors.FILE_NOT_TEXT: Wording(
+        "The file is not plain text in UTF-8.",
+        _FILE,
+        "Check that it is the right file; if it is, save it as plain text, UTF-8, in the editor.",
+    ),
+    errors.FILE_EXISTS: Wording(
+        "There is a file of this name already, and it was left as it is.",
+        _FILE,
+        "Choose another name, or add --force to replace the file.",
+    ),
+    errors.FILE_UNWRITABLE: Wording(
+        "The file cannot be written.", _FILE, "Check that the folder exists and may be written to."
+    ),
+    # --- 11xx profile file
+    errors.TOML_SYNTAX: Wording(
+        "The file breaks a rule of TOML, the plain-text form of profiles: `key = value` lines under [headers].",
+        _FILE,
+        "Correct the line named. `pinprick profile new` prints a file to compare with.",
+    ),
+    errors.FIELD_UNKNOWN: Wording(
+        "The file holds a key that a profile does not have. Nothing is ignored silently.",
+        _FILE,
+        "Correct its spelling or remove the line; `pinprick profile schema` lists every key.",
+    ),
+    errors.FIELD_MISSING: Wording(
+        "A key that every profile needs is not there.",
+        _FILE,
+        "Add the line; `pinprick profile new` prints a file to compare with.",
+    ),
+    errors.FIELD_TYPE: Wording(
+        "A value is of the wrong kind: a text for a number, say, or a fraction for a count.",
+        _FILE,
+        "Write it as the message says.",
+    ),
+    errors.FIELD_UNIT: Wording(
+        "A value is given with a unit, or in another unit than the key's name says.",
+        _FILE,
+        "Write the bare number in the unit that ends the key's name: `depth_mm = 1.5`.",
+    ),
+    errors.FIELD_TOO_FINE: Wording(
+        "A depth has more than three decimals. Depths are whole thousandths of a millimetre, never rounded.",
+        _FILE,
+        "Write the depth with three decimals at most.",
+    ),
+    errors.FIELD_NOT_FINITE: Wording("A depth is infinite, or not a number.", _FILE, "Write a plain number."),
+    # --- 12xx the command
+    errors.USAGE: Wording(
+        "The command line is not one that the tool understands.", _FILE, "Add --help to the command to see its options."
+    ),
+    errors.CODE_UNKNOWN: Wording(
+        "There is no such code.", _FILE, "`pinprick explain` without a code lists all of them."
+    ),
+    errors.INTERRUPTED: Wording(
+        "You ended the tool with Ctrl-C.",
+        "Yes. A pen that was running hears the tool no more and pauses within two seconds.",
+        "Start the command again when you are ready.",
+    ),
+    errors.GENERATED_STALE: Wording(
+        "A generated file differs from what its source makes of it.", _FILE, "Generate the files anew and commit them."
+    ),
+    # --- 13xx finding a pen, comparing with it
+    errors.NO_DEVICE: Wording(
+        "No pen was found.", "Yes. No pen was reached.", "Plug the pen in, or name its port with --port."
+    ),
+    errors.PEN_SILENT: Wording(
+        "The pen does not answer.",
+        "A pen that was running pauses by itself within two seconds, needles at home. Lift it off the skin.",
+        "Check the cable, close other programs that use the port, and try again.",
+    ),
+    errors.CHECK_FAILED: Wording(
+        "What the virtual needle did and what was recorded of it, or expected, are not the same.",
+        "Yes. No real pen was involved.",
+        _MAKER,
+    ),
+    errors.RECORD_MISMATCH: Wording(
+        "A record does not match its checksum, its chain or its signature.",
+        "Yes. Nothing moves while records are compared.",
+        "Pull the record again. If it differs again, keep both and have a technician look at the pen.",
+    ),
+    errors.PORT_DENIED: Wording(
+        "The port is there, but this account may not use it.",
+        "Yes. No pen was reached.",
+        "Give the account the right to use serial ports (on Linux: add it to the group that owns the port, often "
+        "`dialout`, and log in again).",
+    ),
+    errors.PORT_IN_USE: Wording(
+        "Another program holds the port.", "Yes. This tool said nothing to the pen.", "Close the other program."
+    ),
+    errors.NOT_A_PEN: Wording(
+        "Something is connected to the port, but it does not answer as a pen does.",
+        "Yes. Nothing that this tool sent there can start a pen.",
+        "Check that it is the pen's port. A board with other software has to be flashed first.",
+    ),
+    errors.LINK_LOST: Wording(
+        "The connection to the pen broke off.",
+        "A pen that was running pauses by itself within two seconds, needles at home. Lift it off the skin.",
+        "Plug the pen in again and connect. An interrupted session can be armed again with what is left, or finished.",
+    ),
+    errors.RECORDS_AHEAD: Wording(
+        "This computer keeps records of the pen that the pen itself has no memory of: its memory was set back.",
+        _LOCKED,
+        "Do not use the pen: have a technician look at it. Strokes that were made would not count.",
+    ),
+    errors.RECORDS_FORK: Wording(
+        "Pen and computer hold different records of one and the same session.",
+        _LOCKED,
+        "Keep both records and do not use the pen: have a technician look at it.",
+    ),
+}
+"""Code -> Wording."""

@@ -1,0 +1,220 @@
+"""The virtual pen as a device: one loop between a host's port, an operator's commands and the virtual clock. Host only.
+
+Two clocks meet here, the pen's simulated one and the real one of host and operator, and neither may starve the other:
+
+- **Work takes no time.** While the pen homes, strokes, seals or writes, and while an operator's command waits for its
+  `after_ms`, simulated time runs as fast as it can be computed, or `speed` times as fast as the real one.
+- **Rest takes its time.** Otherwise simulated time goes with the real one, so that fifteen minutes without a stroke are
+  fifteen minutes.
+- **A live host keeps its lease.** The pen takes a host that says nothing for 2 s for gone. Those are simulated seconds,
+  and the host counts real ones. So the clock stops `HOLD_MS` of simulated time after the host's last line, and goes on
+  only when the host has been silent for `GRACE_S` of real time too, or has closed its port: whoever keeps the lease by
+  their own clock never loses it by the pen's, and whoever is gone does lose it.
+
+A host that doesn't read holds up nothing: what it does not take waits (4 KiB), telemetry is dropped by the pen.
+"""
+
+import contextlib
+import select
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+
+from pencore import wire
+from pencore.units import ms_since
+from pensim.clock import TICKS_PER_MS
+from pensim.ends import End
+from pensim.hands import Answer, BadCommand, Command, carry_out, delay_ms
+from pensim.world import World
+
+HOLD_MS = 1500
+"""Simulated time after the host's last line at which the clock waits for it; the lease is 2,000 ms."""
+GRACE_S = 3.0
+"""Real time since the host's last line for which it waits: the lease as the host counts it, and a second for a computer
+that is busy with other things."""
+TICK_S = 0.01
+"""Longest nap while a host is there: the grain of time at rest."""
+_IDLE_TICK_S = 0.05
+_NAP_S = 0.001
+_STEP_MS = 1000
+_BEHIND_S = 0.5
+_WORKING = (wire.BOOT, wire.HOMING, wire.RUNNING, wire.SEALING)
+_LEASED = (wire.ARMED, wire.RUNNING, wire.PAUSED)
+
+
+class PenServer:
+    """Serves `world` at `end` until `stop`. `answer` gets the answer to every command, in the serving thread.
+
+    `speed` is how much faster than the real one simulated time may go at work; None: as fast as it can be computed.
+    `submit` and `stop` may be called from any thread; all else belongs to the one that calls `run`.
+    """
+
+    def __init__(self, world: World, end: End, answer: Callable[[Answer], None], *, speed: float | None = None) -> None:
+        self.world = world
+        self.end = end
+        self._answer = answer
+        self._speed = speed
+        self._commands: deque[Command] = deque()
+        self._waiting: deque[tuple[Command, int]] = deque()
+        self._acted = world.clock.now
+        self._ended = threading.Event()
+        self._wake_in, self._wake_out = socket.socketpair()
+        self._wake_in.setblocking(False)
+        self._wake_out.setblocking(False)
+        self._backlog = b""
+        self._crashes = 0
+        self._was_present = False
+        self._heard_at = self._looked_at = time.monotonic()
+        self._owed_ms = 0.0
+
+    # --- from any thread ---------------------------------------------------------------------------------------------
+    def submit(self, command: Command) -> None:
+        """Have `command` carried out after all that came before it; "quit" ends the serving at once."""
+        if command.get("do") == "quit":
+            self.stop()
+            return
+        self._commands.append(command)
+        self._wake()
+
+    def stop(self) -> None:
+        """Have `run` return soon."""
+        self._ended.set()
+        self._wake()
+
+    def _wake(self) -> None:
+        # A full pipe wakes as well, and a closed one means that nobody sleeps any more.
+        with contextlib.suppress(OSError):
+            self._wake_out.send(b"\x00")
+
+    # --- the loop ----------------------------------------------------------------------------------------------------
+    def run(self) -> None:
+        """Serve until `stop`; then let go of the port."""
+        try:
+            wait_s = 0.0
+            while not self._ended.is_set():
+                self._listen(wait_s)
+                self._act()
+                wait_s = self._go_on()
+                self._speak()
+                self._report_crashes()
+        finally:
+            self.end.close()
+            self._wake_in.close()
+            self._wake_out.close()
+
+    def _listen(self, wait_s: float) -> None:
+        """Wait for bytes or a command, at most `wait_s`, and give the bytes to the pen."""
+        watched = self.end.watched()
+        wake = self._wake_in.fileno()
+        ready = select.select([*watched, wake], [], [], wait_s)[0]
+        if wake in ready:
+            with contextlib.suppress(BlockingIOError):
+                self._wake_in.recv(4096)
+        if watched and ready in ([], [wake]):
+            return
+        data = self.end.receive()
+        if self.end.present != self._was_present:
+            self._was_present = self.end.present
+            self._heard_at = time.monotonic()
+            # What the pen said to the host before is not this one's business.
+            self._backlog = b""
+        if data and self.world.powered:
+            self._hear(data)
+
+    def _hear(self, data: bytes) -> None:
+        world = self.world
+        world.host.send(data)
+        talk = world.runner.talk
+        heard_ms = talk.heard_ms
+        # The bytes have woken the pen: it takes a turn before any time passes.
+        world.step(1)
+        if world.powered and talk.heard_ms != heard_ms:
+            self._heard_at = time.monotonic()
+
+    def _speak(self) -> None:
+        """Give the host what the pen says; keep what it doesn't take, and let the pen know that it doesn't read."""
+        host = self.world.host
+        data = self._backlog or host.receive()
+        if data:
+            # Without a host the words are gone, as on a USB port that nobody has open.
+            data = data[self.end.send(data) :] if self.end.present else b""
+        self._backlog = data
+        host.reading = not data
+
+    def _report_crashes(self) -> None:
+        """Tell of every exception that the firmware let through; the world has reset the pen, as the board would."""
+        for error in self.world.crashes[self._crashes :]:
+            self._crashes += 1
+            self._answer({"event": "crashed", "problem": f"{type(error).__name__}: {error}"})
+
+    # --- people ------------------------------------------------------------------------------------------------------
+    def _act(self) -> None:
+        """Carry out what the operator wants now, in order."""
+        while self._commands:
+            command = self._commands.popleft()
+            if not self._waiting:
+                self._acted = self.world.clock.now
+            try:
+                self._waiting.append((command, delay_ms(command)))
+            except BadCommand as problem:
+                self._answer({"event": "refused", "do": command.get("do"), "problem": str(problem)})
+        while self._waiting and self._until_act_ms() <= 0:
+            command, _ = self._waiting.popleft()
+            self._acted = self.world.clock.now
+            try:
+                said = carry_out(self.world, command)
+            except BadCommand as problem:
+                self._answer({"event": "refused", "do": command.get("do"), "problem": str(problem)})
+                continue
+            at_ms = self.world.clock.now // TICKS_PER_MS
+            self._answer({"event": "done", "do": command["do"], "at_ms": at_ms, **said})
+
+    def _until_act_ms(self) -> int:
+        """Return how many simulated ms there are until the next command waiting is due, rounded up."""
+        return -((self.world.clock.now - self._acted) // TICKS_PER_MS) + self._waiting[0][1]
+
+    # --- time --------------------------------------------------------------------------------------------------------
+    def _go_on(self) -> float:
+        """Let simulated time pass as far as it may now; return for how long to wait before asking again."""
+        now_s = time.monotonic()
+        passed_s, self._looked_at = now_s - self._looked_at, now_s
+        rate = self._speed if self._waiting or self._working() else 1.0
+        left_ms = _STEP_MS
+        if rate is not None:
+            # What is owed outlives a change of the rate: else requests in quick succession, each a moment of work,
+            # would keep time at rest from ever passing. A computer that was asleep makes up for little of it.
+            self._owed_ms = min(self._owed_ms + passed_s * 1000 * rate, _BEHIND_S * 1000 * rate)
+            left_ms = int(self._owed_ms)
+        left_ms = min(left_ms, self._hold_ms())
+        if self._waiting:
+            left_ms = min(left_ms, self._until_act_ms())
+        if left_ms > 0:
+            begin = self.world.clock.now
+            self.world.step(left_ms)
+            if rate is not None:
+                self._owed_ms -= (self.world.clock.now - begin) / TICKS_PER_MS
+            return 0.0
+        if rate is not None and rate > 1.0:
+            return _NAP_S
+        return TICK_S if self.end.present else _IDLE_TICK_S
+
+    def _working(self) -> bool:
+        """Return whether the pen is at something that no host and no person has to wait for."""
+        world = self.world
+        if not world.powered:
+            return False
+        runner = world.runner
+        return runner.state in _WORKING or runner.busy() or runner.talk.pending() or world.cable.waiting()
+
+    def _hold_ms(self) -> int:
+        """Return how many ms simulated time may go on before it has to wait for the host; a large number if it
+        needn't.
+        """
+        world = self.world
+        if not (world.powered and self.end.present and world.runner.state in _LEASED):
+            return _STEP_MS
+        if time.monotonic() - self._heard_at >= GRACE_S:
+            return _STEP_MS
+        return HOLD_MS - ms_since(world.clock.now_ms(), world.runner.talk.heard_ms)

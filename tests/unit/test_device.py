@@ -1,0 +1,711 @@
+"""The host's Pen against the real firmware in a virtual pen: every operation, every way a link can go wrong."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from pencore import faults, limits, profile, record, wire
+from pencore.profile import Profile
+from pensim import serve
+from pensim.world import default_provision
+from pinprick import device, errors, link
+from pinprick.device import ClinicKey, FaultNotice, Pen, PenFault, StateChange, Telemetry, Update
+from pinprick.errors import Mismatch, NoDevice, PinprickError, ValidationFailed
+from pinprick.link import PenRefused
+from pinprick.profiles import load_profile, parse_profile
+from pinprick.records import RecordStore
+from pinprick.transport import Transport
+from tests.profile_tools import GOOD
+from tests.profile_tools import NOW as GOOD_NOW
+from tests.support.profiles import CHEEK, NOW, PERIORBITAL
+from tests.support.served import LONG_ZONES, Served, deeper, load, served, small, until
+
+KEY = ClinicKey(7, bytes(range(32)))
+
+
+@pytest.fixture
+def bench() -> Iterator[Served]:
+    """Return a pen at a pipe."""
+    with served() as pen:
+        yield pen
+
+
+@pytest.fixture
+def pen(bench: Served) -> Iterator[Pen]:
+    """Return the host's side of it."""
+    with Pen(bench.connect()) as connected:
+        yield connected
+
+
+def refused(act: Callable[[], object]) -> PenRefused:
+    with pytest.raises(PenRefused) as caught:
+        act()
+    return caught.value
+
+
+class Tampered:
+    """A way to a pen that is worse than it should be; passes everything on but what a test changes."""
+
+    def __init__(self, under: Transport) -> None:
+        self.name = under.name
+        self.under = under
+        self.sent: list[bytes] = []
+        self.on_write: Callable[[bytes], bytes | None] = lambda data: data
+        self.on_read: Callable[[bytes], bytes] = lambda data: data
+
+    def read(self, timeout_s: float) -> bytes:
+        return self.on_read(self.under.read(timeout_s))
+
+    def write(self, data: bytes) -> None:
+        self.sent.append(data)
+        changed = self.on_write(data)
+        if changed:
+            self.under.write(changed)
+
+    def close(self) -> None:
+        self.under.close()
+
+
+# --- who and how -----------------------------------------------------------------------------------------------------
+def test_hello_tells_who_the_pen_is_and_what_it_allows(bench: Served, pen: Pen) -> None:
+    info = pen.info
+    assert (info.serial, info.session_id, info.last_session, info.open_session) == ("SIM-0001", 1, 0, 0)
+    assert info.ledger_head == bytes(32)
+    assert info.state == pen.state == wire.SAFE
+    bounds = info.bounds()
+    assert (bounds.ceiling_um, bounds.cartridge_strokes) == (limits.DEPTH_CEILING_UM, limits.CARTRIDGE_STROKES_MAX)
+    assert bounds.geometry.as_list() == bench.world.setup.bounds.geometry.as_list()
+    assert pen.hello() == info
+
+
+def test_status_and_ping(bench: Served, pen: Pen) -> None:
+    status = pen.status()
+    assert (status.state, status.session_id, status.zone, status.made, status.resumed) == (
+        wire.SAFE,
+        0,
+        None,
+        (),
+        False,
+    )
+    assert pen.ping() <= pen.ping()
+    load(pen)
+    status = pen.status()
+    assert (status.state, status.session_id, status.left, status.session_left) == (wire.LOADED, 1, (60, 40), 100)
+
+
+def test_noise_before_the_first_line_is_no_obstacle(bench: Served) -> None:
+    transport = bench.connect()
+    transport.write(b'AT\r\nATZ\r\n{"jsonrpc"' + bytes(range(128, 256)))
+    with Pen(transport) as pen:
+        assert pen.info.serial == "SIM-0001"
+    assert bench.state == wire.SAFE
+
+
+def test_noise_from_the_pen_is_passed_over(bench: Served) -> None:
+    noisy = Tampered(bench.connect())
+    noisy.on_read = lambda data: data and b"\xff\x00 boot messages\r\n" + b"x" * 2000 + b"\n" + data + b"\n\n"
+    with Pen(noisy) as pen:
+        load(pen)
+        assert pen.status().state == wire.LOADED
+
+
+class Stranger:
+    """Something else at the port: it says `greeting` at each write, or nothing."""
+
+    name = "stranger"
+
+    def __init__(self, greeting: bytes) -> None:
+        self._greeting = greeting
+        self._said = b""
+
+    def read(self, timeout_s: float) -> bytes:
+        time.sleep(min(timeout_s, 0.01))
+        said, self._said = self._said, b""
+        return said
+
+    def write(self, data: bytes) -> None:
+        self._said += self._greeting or data
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("greeting", [b"", b"MicroPython v1.28.0; Raspberry Pi Pico\r\n>>> ", b"\x00" * 700])
+def test_something_else_is_not_a_pen(monkeypatch: pytest.MonkeyPatch, greeting: bytes) -> None:
+    monkeypatch.setattr(link, "HELLO_S", 0.3)
+    monkeypatch.setattr(link, "HELLO_REPEAT_S", 0.1)
+    with pytest.raises(NoDevice) as caught:
+        Pen(Stranger(greeting))  # the empty one gives an echo
+    assert caught.value.code == errors.NOT_A_PEN
+    assert "stranger" in caught.value.message
+
+
+def test_nothing_at_the_port_is_a_silent_pen(monkeypatch: pytest.MonkeyPatch, bench: Served) -> None:
+    monkeypatch.setattr(link, "HELLO_S", 0.3)
+    bench.operator.do("power_cut")
+    before = threading.active_count()
+    with pytest.raises(NoDevice) as caught:
+        Pen(bench.connect())
+    assert caught.value.code == errors.PEN_SILENT
+    assert caught.value.exit_code == 3
+    assert threading.active_count() == before
+
+
+def test_another_major_version_is_refused(monkeypatch: pytest.MonkeyPatch, bench: Served) -> None:
+    monkeypatch.setattr("pencore.version.PROTOCOL_MAJOR", 2)
+    # The pen in this process has the same constant: let it answer as the version it is.
+    honest = Tampered(bench.connect())
+
+    def as_version_one(data: bytes) -> bytes:
+        monkeypatch.setattr("pencore.version.PROTOCOL_MAJOR", 1)
+        return data
+
+    honest.on_write = as_version_one
+    error = refused(lambda: Pen(honest))
+    assert (error.code, error.given, error.limit) == (faults.WIRE_PROTOCOL, 2, 1)
+
+
+# --- load ------------------------------------------------------------------------------------------------------------
+def test_load_fills_in_what_the_pen_demands(pen: Pen) -> None:
+    source = small()
+    loaded = pen.load(source, issued_at=NOW)
+    sent = profile.decode(loaded.data)
+    assert (sent.serial, sent.session_id, sent.ledger_head, sent.issued_at) == ("SIM-0001", 1, bytes(32), NOW)
+    assert (loaded.session_id, loaded.zones, loaded.resumed, loaded.digest) == (1, 2, False, sent.digest)
+    assert source.serial != "SIM-0001"  # the caller's stays as it was
+
+
+def test_load_takes_a_profile_file(pen: Pen) -> None:
+    loaded = pen.load(parse_profile(GOOD, "good.toml", issued_at=GOOD_NOW), issued_at=GOOD_NOW)
+    assert pen.status().session_id == loaded.session_id
+
+
+def test_the_host_holds_a_file_against_this_very_pen() -> None:
+    setup = default_provision()
+    setup.bounds.ceiling_um = setup.bounds.calibration_um = 600
+    with served(setup=setup) as bench, Pen(bench.connect()) as pen:
+        file = parse_profile(GOOD, "good.toml", issued_at=GOOD_NOW)
+        with pytest.raises(ValidationFailed) as caught:
+            pen.load(file, issued_at=GOOD_NOW)
+        assert {problem.code for problem in caught.value.problems} == {faults.DEPTH_ABOVE_CEILING}
+        assert all(problem.line for problem in caught.value.problems)
+        error = refused(lambda: load(pen, deeper(small(), 601)))
+        assert (error.code, error.limit) == (faults.DEPTH_ABOVE_CEILING, 600)
+        assert pen.status().state == wire.SAFE
+
+
+def test_the_pen_refuses_by_itself_what_the_host_let_pass(pen: Pen) -> None:
+    bad = deeper(small(), limits.DEPTH_CEILING_UM + 1)
+    bad.serial, bad.session_id, bad.issued_at = "SIM-0001", 1, NOW
+    error = refused(lambda: pen.load_bytes(profile.encode(bad)))
+    assert (error.code, error.given, error.limit) == (faults.DEPTH_ABOVE_CEILING, 2501, 2500)
+    assert (error.name, error.exit_code) == ("DEPTH_ABOVE_CEILING", 1)
+    assert "given 2.501 mm, bound 2.50 mm" in error.message
+    assert pen.status().state == wire.SAFE
+
+
+def test_a_clinic_key_signs() -> None:
+    setup = default_provision()
+    setup.key_id, setup.key = KEY.key_id, KEY.key
+    with served(setup=setup) as bench, Pen(bench.connect()) as pen:
+        assert refused(lambda: load(pen)).code == faults.SIGNATURE_MISSING
+        assert refused(lambda: load(pen, key=ClinicKey(8, KEY.key))).code == faults.KEY_UNKNOWN
+        assert refused(lambda: load(pen, key=ClinicKey(7, bytes(32)))).code == faults.SIGNATURE_WRONG
+        load(pen, key=KEY)
+        assert pen.status().state == wire.LOADED
+
+
+def test_a_pen_that_names_another_digest_is_not_believed(monkeypatch: pytest.MonkeyPatch, pen: Pen) -> None:
+    ask = pen._ask
+
+    def lie(method: str, **params: object) -> dict[str, object]:
+        answer = ask(method, **params)
+        return answer | {"sha256": "00" * 32} if method == "load.commit" else answer
+
+    monkeypatch.setattr(pen, "_ask", lie)
+    with pytest.raises(Mismatch) as caught:
+        load(pen)
+    assert caught.value.code == faults.LOAD_DIGEST
+
+
+def test_an_unprovisioned_pen_takes_nothing() -> None:
+    with served(blank=True) as bench, Pen(bench.connect()) as pen:
+        assert pen.info.serial == ""
+        assert refused(lambda: load(pen)).code == faults.NOT_PROVISIONED
+
+
+# --- the session -----------------------------------------------------------------------------------------------------
+def test_a_whole_session(bench: Served, pen: Pen, tmp_path: Path) -> None:
+    load(pen)
+    pen.arm()
+    assert pen.status().zone == 0
+    for zone in range(2):
+        if zone:
+            pen.zone_select(zone)
+            assert pen.status().zone == zone
+        bench.operator.count_under(str(zone), small().zones[zone].depth_um)
+        bench.press()
+        until(lambda at=zone: not pen.status().left or pen.status().left[at] == 0)  # type: ignore[misc]  # a default
+        bench.operator.do("release")
+    assert pen.wait_for(wire.SAFE) == wire.SAFE
+    needle = bench.operator.needle()
+    assert [(needle.labels[zone].crossings, needle.labels[zone].deepest_um) for zone in "01"] == [(60, 200), (40, 400)]
+    (saved,) = pen.pull_records(RecordStore(tmp_path))
+    assert [zone.made for zone in saved.record.zones] == [60, 40]
+    assert saved.record.end_reason == record.END_SPENT
+    assert pen.hello().ledger_head == saved.record.digest
+    assert needle.violations == ()
+
+
+def test_only_the_trigger_starts_strokes(bench: Served, pen: Pen) -> None:
+    load(pen)
+    assert refused(lambda: pen.zone_select(0)).code == faults.STATE_FORBIDS
+    pen.arm(1)
+    pen.pause
+    assert pen.status().zone == 1
+    assert refused(lambda: pen.arm()).code == faults.STATE_FORBIDS
+    assert bench.operator.needle().total.begun == 0
+
+
+def test_arm_says_why_it_was_given_up(bench: Served, pen: Pen) -> None:
+    load(pen)
+    bench.operator.do("press")
+    until(lambda: bool(pen.status().inputs & 1))
+    assert refused(pen.arm).code == faults.TRIGGER_HELD
+    assert pen.status().state == wire.LOADED
+    bench.operator.do("release", 100)
+    pen.arm()
+
+
+def test_arm_is_told_when_the_trigger_goes_down_while_homing() -> None:
+    with served(speed=1.0) as bench, Pen(bench.connect()) as pen:
+        load(pen)
+        pen.arm(wait=False)
+        assert pen.state == wire.HOMING
+        bench.operator.begin("press", 20)
+        assert refused(lambda: pen.wait_for(wire.ARMED)).code == faults.TRIGGER_HELD
+
+
+def test_arm_raises_the_fault_that_ended_it(bench: Served, pen: Pen) -> None:
+    load(pen)
+    bench.operator.do("stop_button", down=True)
+    until(lambda: pen.state == wire.FAULT)
+    error = refused(pen.arm)
+    assert error.code == faults.STATE_FORBIDS
+    assert refused(pen.clear).code == faults.STOP_STILL_PRESSED
+    bench.operator.do("stop_button", down=False)
+    until(lambda: not pen.status().inputs & 2)
+    pen.clear()
+    assert pen.status().state == wire.LOADED
+    bench.operator.begin("stop_button", 0, down=True)
+    with pytest.raises(PinprickError) as caught:
+        pen.arm()
+        pen.wait_for(wire.RUNNING)
+    assert isinstance(caught.value, PenFault) or caught.value.code == faults.STATE_FORBIDS
+
+
+def test_zone_select_refuses_what_is_not_there(pen: Pen) -> None:
+    load(pen)
+    pen.arm()
+    error = refused(lambda: pen.zone_select(2))
+    assert (error.code, error.given, error.limit) == (faults.ZONE_UNKNOWN, 2, 1)
+    assert refused(lambda: pen.zone_select(99)).code == faults.WIRE_BAD_PARAM  # found before it is sent
+    pen.zone_select(1)
+    pen.zone_select(0, wait=False)
+    pen.zone_select(1)  # busy with the one before for a moment: asked again, unseen
+    assert pen.status().zone == 1
+
+
+def test_a_busy_pen_is_asked_again_until_it_is_not(monkeypatch: pytest.MonkeyPatch, pen: Pen) -> None:
+    asked = []
+    request = pen._link.request
+
+    def busy(method: str, params: dict[str, object]) -> dict[str, object]:
+        asked.append(method)
+        if len(asked) < 4:
+            raise PenRefused(faults.Refusal(faults.BUSY, "state", wire.PAUSED))
+        return request(method, params)
+
+    monkeypatch.setattr(pen._link, "request", busy)
+    assert pen.status().state == wire.SAFE
+    assert len(asked) == 4
+    monkeypatch.setattr(device, "BUSY_S", 0.05)
+    asked[:] = []
+    monkeypatch.setattr(pen._link, "request", lambda *_: busy("status", asked.clear() or {}))  # type: ignore[func-returns-value]
+    assert refused(pen.status).code == faults.BUSY
+
+
+def test_pause_and_finish(bench: Served, pen: Pen, tmp_path: Path) -> None:
+    load(pen, small(LONG_ZONES))
+    pen.arm()
+    heard: list[Update] = []
+    pen.listen(heard.append)
+    bench.press()
+    until(lambda: any(isinstance(update, Telemetry) and update.made > 50 for update in heard))
+    pen.pause()
+    pen.wait_for(wire.PAUSED)
+    pen.finish()
+    assert pen.status().state == wire.SAFE
+    (saved,) = pen.pull_records(RecordStore(tmp_path))
+    assert saved.record.end_reason == record.END_FINISHED
+    assert saved.record.made() == bench.operator.needle().total.crossings > 50
+
+
+def test_finish_unloads_what_made_no_stroke(pen: Pen) -> None:
+    load(pen)
+    pen.finish()
+    assert pen.status().state == wire.SAFE
+    assert pen.record_list() == ([], 0)
+
+
+# --- stop ------------------------------------------------------------------------------------------------------------
+def test_stop_works_in_every_state_and_again(bench: Served, pen: Pen) -> None:
+    pen.stop()
+    assert (pen.status().state, pen.status().fault) == (wire.FAULT, faults.OPERATOR_STOP)
+    pen.stop()
+    pen.clear()
+    load(pen, small(LONG_ZONES))
+    pen.stop()
+    pen.clear()
+    pen.arm()
+    bench.press()
+    until(lambda: pen.state == wire.RUNNING)
+    pen.stop()
+    assert pen.state == wire.FAULT
+    assert not bench.operator.needle().driver_on
+    pen.clear()
+    assert pen.status().state == wire.LOADED
+
+
+def test_stop_does_not_wait_for_a_request_in_hand(bench: Served) -> None:
+    slow = Tampered(bench.connect())
+    with Pen(slow) as pen:
+        load(pen)
+        pen.arm()
+        deaf = threading.Event()
+        slow.on_write = lambda data: data if data == b"\x18" else (deaf.set(), None)[1]
+        asking = threading.Thread(target=lambda: pytest.raises(NoDevice, pen.status))
+        asking.start()
+        deaf.wait(5)
+        begin = time.monotonic()
+        pen.stop()
+        assert time.monotonic() - begin < 1.0
+        assert bench.state == wire.FAULT
+        slow.on_write = lambda data: data
+        asking.join(10)
+
+
+def test_stop_that_nobody_hears_is_reported(bench: Served) -> None:
+    cut = Tampered(bench.connect())
+    with Pen(cut) as pen:
+        cut.on_write = lambda _: None
+        with pytest.raises(NoDevice) as caught:
+            pen.stop()
+        assert caught.value.code == errors.PEN_SILENT
+        assert cut.sent[-1] and b"\x18" in cut.sent
+
+
+# --- the wire at its worst -------------------------------------------------------------------------------------------
+def test_a_lost_answer_is_asked_for_again_and_nothing_happens_twice(
+    monkeypatch: pytest.MonkeyPatch, bench: Served
+) -> None:
+    monkeypatch.setattr(link, "REPEAT_S", 0.1)
+    lossy = Tampered(bench.connect())
+    with Pen(lossy) as pen:
+        losses = [0]
+
+        def lose_every_other_answer(data: bytes) -> bytes:
+            if b'"result"' in data:
+                losses[0] += 1
+                return b"" if losses[0] % 2 else data
+            return data
+
+        lossy.on_read = lose_every_other_answer
+        load(pen)
+        pen.arm()
+        lossy.on_read = lambda data: data
+        assert losses[0] >= 8
+        assert pen.status().state == wire.ARMED
+        lines = [line for line in lossy.sent if b'"arm"' in line]
+        assert len(lines) == 2
+        assert lines[0] == lines[1]
+
+
+def test_a_line_damaged_on_its_way_is_sent_again_at_once(bench: Served) -> None:
+    damaging = Tampered(bench.connect())
+    with Pen(damaging) as pen:
+        time.sleep(0.6)  # the pen complains twice a second at most, and has just done so of the first newline
+        damaged = []
+
+        def damage_the_first(data: bytes) -> bytes:
+            if not damaged:
+                damaged.append(data)
+                return data.replace(b"status", b"statuX")
+            return data
+
+        damaging.on_write = damage_the_first
+        begin = time.monotonic()
+        assert pen.status().state == wire.SAFE
+        assert time.monotonic() - begin < link.REPEAT_S
+        assert damaging.sent[-1] == damaged[0]
+
+
+def test_every_answer_twice_is_as_good_as_once(bench: Served) -> None:
+    echoing = Tampered(bench.connect())
+    echoing.on_read = lambda data: data + data if data.endswith(b"\n") else data
+    with Pen(echoing) as pen:
+        load(pen)
+        pen.arm()
+        assert pen.status().state == wire.ARMED
+
+
+def test_what_the_pen_says_of_a_damaged_line(pen: Pen) -> None:
+    load(pen)
+    assert pen.send_damaged("arm", zone=None).code == faults.WIRE_BAD_CRC
+    assert pen.status().state == wire.LOADED
+
+
+def test_a_reset_pen_is_greeted_anew(monkeypatch: pytest.MonkeyPatch, bench: Served) -> None:
+    monkeypatch.setattr(link, "ANSWER_S", 0.3)
+    with Pen(bench.connect()) as pen:
+        load(pen)
+        bench.operator.do("power_cut")
+        with pytest.raises(NoDevice) as caught:
+            pen.status()
+        assert caught.value.code == errors.PEN_SILENT
+        bench.operator.do("power_on")
+        bench.operator.do("wait", 100)
+        assert refused(pen.status).code == faults.WIRE_BAD_NONCE
+        before = pen.info.nonce
+        assert pen.hello().nonce != before
+        assert pen.status().state == wire.SAFE
+
+
+def test_a_port_that_closes_in_the_middle_of_a_request(bench: Served) -> None:
+    cut = Tampered(bench.connect())
+    with Pen(cut) as pen:
+
+        def close(_: bytes) -> None:
+            bench.server.end.close()
+
+        cut.on_write = close
+        with pytest.raises(NoDevice) as caught:
+            pen.status()
+        assert caught.value.code == errors.LINK_LOST
+        for use in (pen.status, pen.hello, lambda: list(pen.updates(0.1))):
+            with pytest.raises(NoDevice):
+                use()
+
+
+def test_a_closed_pen_says_so(bench: Served) -> None:
+    pen = Pen(bench.connect())
+    pen.close()
+    pen.close()
+    for use in (pen.status, pen.stop):
+        with pytest.raises(NoDevice) as caught:
+            use()
+        assert caught.value.code == errors.LINK_LOST
+
+
+# --- the lease -------------------------------------------------------------------------------------------------------
+def test_the_lease_is_kept_while_nobody_asks_for_anything(bench: Served, pen: Pen) -> None:
+    load(pen)
+    pen.arm()
+    time.sleep(2.5)
+    assert pen.status().state == wire.ARMED
+
+
+def test_pings_follow_the_pens_own_clock_where_that_is_faster(bench: Served, pen: Pen) -> None:
+    load(pen, small(LONG_ZONES))
+    pen.arm()
+    bench.press()
+    begin = time.monotonic()
+    until(lambda: not bench.state == wire.RUNNING, 60)
+    assert bench.operator.needle().total.crossings == 5000  # 250 s, without a lapse
+    assert time.monotonic() - begin < 60
+
+
+def test_a_refused_ping_ends_the_pinging(bench: Served, pen: Pen) -> None:
+    load(pen)
+    pen.arm()
+    bench.operator.do("power_cut")
+    bench.operator.do("power_on")
+    until(lambda: pen.state == wire.BOOT)
+    assert pen.hello().state == wire.SAFE
+
+
+# --- updates ---------------------------------------------------------------------------------------------------------
+def test_updates_come_as_they_happen(bench: Served, pen: Pen) -> None:
+    load(pen)
+    pen.arm()
+    bench.press()
+    seen = []
+    for update in pen.updates(timeout_s=5.0):
+        seen.append(update)
+        if isinstance(update, StateChange) and update.code == faults.ZONE_SPENT:
+            break
+    telemetry = [update for update in seen if isinstance(update, Telemetry)]
+    assert telemetry
+    assert all(update.zone == 0 and update.depth_um == 200 and update.made + update.left == 60 for update in telemetry)
+    assert [update.made for update in telemetry] == sorted(update.made for update in telemetry)
+
+
+def test_updates_end_when_none_come(pen: Pen) -> None:
+    assert list(pen.updates(timeout_s=0.05)) == []
+
+
+def test_a_fault_is_an_update(bench: Served, pen: Pen) -> None:
+    heard: list[Update] = []
+    end = pen.listen(heard.append)
+    bench.operator.do("stop_button", down=True)
+    until(lambda: any(isinstance(update, FaultNotice) for update in heard))
+    assert FaultNotice(faults.STOP_BUTTON, 0) in heard
+    end()
+    end()
+    heard.clear()
+    bench.operator.do("stop_button", down=False)
+    until(lambda: not pen.status().inputs & 2)
+    pen.clear()
+    assert heard == []
+
+
+def test_whoever_is_slow_loses_the_oldest(monkeypatch: pytest.MonkeyPatch, bench: Served, pen: Pen) -> None:
+    monkeypatch.setattr(device, "_QUEUE_MOST", 3)
+    load(pen)
+    updates = pen.updates(timeout_s=0.2)
+    pen.arm()
+    next(updates)
+    bench.press()
+    pen.wait_for(wire.PAUSED)
+    left = list(updates)
+    assert len(left) == 3
+    assert isinstance(left[-1], StateChange)
+    assert left[-1].state == wire.PAUSED
+
+
+# --- records ---------------------------------------------------------------------------------------------------------
+def make_session(bench: Served, pen: Pen, number: int, **options: object) -> Profile:
+    """Make the first zone of a small session and seal it."""
+    source = small(((PERIORBITAL, 1, 200, 30, 20), (CHEEK, 2, 400, 30, 20)), session=number)
+    bench.operator.new_cartridge()
+    load(pen, source, **options)
+    pen.arm()
+    bench.press()
+    pen.wait_for(wire.PAUSED)
+    bench.operator.do("release")
+    pen.finish()
+    return source
+
+
+def test_records_are_acknowledged_after_they_are_kept(
+    monkeypatch: pytest.MonkeyPatch, bench: Served, pen: Pen, tmp_path: Path
+) -> None:
+    store = RecordStore(tmp_path)
+    make_session(bench, pen, 1)
+    make_session(bench, pen, 2)
+    assert pen.record_list() == ([1, 2], 0)
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("pinprick.records._write", full)
+        with pytest.raises(PinprickError) as caught:
+            pen.pull_records(store)
+        assert caught.value.code == errors.FILE_UNWRITABLE
+    assert pen.record_list() == ([1, 2], 0)  # nothing kept, nothing acknowledged
+    pulled = pen.pull_records(store)
+    assert [saved.record.session for saved in pulled] == [1, 2]
+    assert pulled[1].record.previous == pulled[0].record.digest
+    assert pen.record_list() == ([2], 2)
+    assert [saved.new for saved in pen.pull_records(store)] == [False]
+    assert store.verify("SIM-0001") == 2
+
+
+def test_a_record_changed_on_its_way_is_not_kept(bench: Served, pen: Pen, tmp_path: Path) -> None:
+    make_session(bench, pen, 1)
+    store = RecordStore(tmp_path)
+    good = pen.record_read(1)
+    with pytest.raises(Mismatch) as caught:
+        store.save(good[:300] + bytes([good[300] ^ 1]) + good[301:], "SIM-0001", 1)
+    assert (caught.value.code, caught.value.exit_code) == (errors.RECORD_MISMATCH, 4)
+    assert refused(lambda: pen.record_ack(1, bytes(32))).code == faults.RECORD_DIGEST
+    assert refused(lambda: pen.record_read(2)).code == faults.RECORD_UNKNOWN
+    assert store.sessions("SIM-0001") == []
+
+
+@pytest.mark.parametrize(
+    "pieces", [[(0, b"")], [(0, b"x" * 30), (0, b"x")], [(0, b"x" * 101)], [(0, b"x" * 30), (30, b"")]]
+)
+def test_pieces_that_make_no_whole(monkeypatch: pytest.MonkeyPatch, pen: Pen, pieces: list[tuple[int, bytes]]) -> None:
+    given = iter(pieces)
+
+    def ask(_: str, **__: object) -> dict[str, object]:
+        offset, data = next(given)
+        return {"size": 100, "offset": offset, "data": data}
+
+    monkeypatch.setattr(pen, "_ask", ask)
+    with pytest.raises(Mismatch) as caught:
+        pen.record_read(1)
+    assert caught.value.code == errors.RECORD_MISMATCH
+
+
+def test_a_pen_whose_memory_was_set_back_gets_no_profile(bench: Served, pen: Pen, tmp_path: Path) -> None:
+    store = RecordStore(tmp_path)
+    make_session(bench, pen, 1, records=store)
+    pen.pull_records(store)
+    with served() as fresh, Pen(fresh.connect()) as set_back:
+        with pytest.raises(Mismatch) as caught:
+            load(set_back, records=store)
+        assert caught.value.code == errors.RECORDS_AHEAD
+        assert set_back.status().state == wire.SAFE
+
+
+def test_a_pen_with_another_history_gets_no_profile(bench: Served, pen: Pen, tmp_path: Path) -> None:
+    store = RecordStore(tmp_path)
+    make_session(bench, pen, 1)
+    pen.pull_records(store)
+    with served(seed=5) as other, Pen(other.connect()) as fork:
+        source = make_session(other, fork, 1)
+        source.session_id, source.issued_at = 2, NOW + 1
+        with pytest.raises(Mismatch) as caught:
+            load(fork, small(session=2), records=store)
+        assert caught.value.code == errors.RECORDS_FORK
+        with pytest.raises(Mismatch) as caught:
+            fork.pull_records(store)
+        assert caught.value.code == errors.RECORDS_FORK
+        assert fork.record_list() == ([1], 0)
+
+
+def test_an_interrupted_session_goes_on_with_what_is_left(bench: Served, pen: Pen, tmp_path: Path) -> None:
+    load(pen, small(LONG_ZONES))
+    pen.arm()
+    bench.press()
+    until(lambda: bench.world.runner.session is not None and bench.world.runner.session.total() > 100)
+    bench.operator.do("power_cut")
+    bench.operator.begin("release")
+    bench.operator.do("power_on")
+    bench.operator.do("wait", 500)
+    info = pen.hello()
+    assert (info.open_session, info.state) == (1, wire.LOADED)
+    assert refused(lambda: load(pen, small(LONG_ZONES), issued_at=NOW + 1)).code == faults.SESSION_OPEN
+    status = pen.status()
+    assert status.resumed
+    assert status.forfeited[0] > 0
+    bench.operator.new_cartridge
+    pen.arm()
+    pen.finish()
+    (saved,) = pen.pull_records(RecordStore(tmp_path))
+    assert saved.record.counted() >= bench.operator.needle().total.crossings
+
+
+def test_the_example_loads(bench: Served, pen: Pen) -> None:
+    example = Path(__file__).parents[2] / "examples" / "full-face-session-2.toml"
+    assert pen.load(load_profile(example)).zones >= 12
+
+
+def test_the_server_waits_no_longer_than_it_says() -> None:
+    assert serve.HOLD_MS < 2000 < serve.GRACE_S * 1000
