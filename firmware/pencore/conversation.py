@@ -39,7 +39,6 @@ class Conversation:
         self._last_crc = 0
         self._last_answer = b""
         self._reader = wire.LineReader()
-        self._more = False
         self._out = b""
         self._bad_ms = 0
         self._bad_seen = False
@@ -48,22 +47,19 @@ class Conversation:
     def feed(self, piece: bytes) -> None:
         """Take bytes from the link (at most 512); only when `pending` is False."""
         self._reader.feed(piece)
-        self._more = True
 
     def pending(self) -> bool:
         """Return whether bytes taken in still wait to be worked off."""
-        return self._more
+        return self._reader.pending()
 
     def work(self, now_ms: int) -> None:
         """Work off at most one line, whether or not the host reads: behind it there may be a stop. Then send what the
         host takes.
         """
-        if self._more:
+        if self._reader.pending():
             try:
                 line = self._reader.take()
-                if line is None:
-                    self._more = False
-                else:
+                if line is not None:
                     self._request(line, now_ms)
             except Refusal as refusal:
                 self._refuse(refusal, now_ms)

@@ -116,17 +116,19 @@ def members(fields: "Fields", values: "Mapping[str, Any]") -> str:
         name = field[0]
         if name not in values:
             raise ValueError("no %s" % name)
-        problem = field_problem(field, values[name])
+        value = values[name]
+        problem = field_problem(field, value)
         if problem:
             raise ValueError(str(problem))
-        parts.append('"%s":%s' % (name, _json(field[1], values[name])))
+        if field[1] == INTEGER:
+            parts.append('"%s":%d' % (name, value))
+        else:
+            parts.append('"%s":%s' % (name, _json(field[1], value)))
     return ",".join(parts)
 
 
 def _json(kind: int, value: "Any") -> str:
     """Return the canonical JSON of a value already checked by `field_problem`."""
-    if kind == INTEGER:
-        return "%d" % value
     if value is None:
         return "null"
     if kind == TEXT or kind == HEX:
@@ -325,10 +327,14 @@ class LineReader:
 
     def feed(self, piece: bytes) -> None:
         """Take in `piece`, at most 512 bytes; ValueError when it is longer or the piece before is not used up."""
-        if len(piece) > FEED_MAX or self._at < len(self._piece):
+        if len(piece) > FEED_MAX or self.pending():
             raise ValueError("piece of %d bytes" % len(piece))
         self._piece = piece
         self._at = 0
+
+    def pending(self) -> bool:
+        """Return whether the piece is not used up."""
+        return self._at < len(self._piece)
 
     def take(self) -> "Optional[bytes]":
         """Return the next line, newline included, or None when the piece is used up; LineRefusal WIRE_TOO_LONG."""

@@ -42,7 +42,7 @@ class Motion:
     """Homing and strokes of one pen.
 
     `home` -> `homed` until True -> `arm` with a plan -> `credit` while strokes are outstanding -> `collect`. `queued`
-    strokes are credited and without evidence yet.
+    strokes are credited and without evidence yet; `live` from `home` to `cut`, while the engine's trips mean something.
     """
 
     def __init__(self, engine: "Engine", geometry: "Geometry", backoff_um: int) -> None:
@@ -51,11 +51,13 @@ class Motion:
         self._backoff_steps = geometry.steps_floor(backoff_um)
         travel_um = geometry.retract_offset_um + geometry.stop_um + _TRAVEL_SPARE_UM
         self._cap_steps = geometry.steps_ceil(travel_um)
-        self._homing_ticks = max(_HOMING_STEP_TICKS, limits.cruise_ticks(geometry))
+        # Homing starts, turns and stops without a ramp: no step may be shorter than the first one of a ramp.
+        self._homing_ticks = max(_HOMING_STEP_TICKS, limits.cruise_ticks(geometry), limits.ramp_ticks(1, geometry))
         self._window_steps = WINDOW_FULL_STEPS * geometry.microsteps
         self._clear_step = 0
         self._homing_since_ms = 0
         self.plan: "Optional[Plan]" = None
+        self.live = False
         self.queued = 0
         self._next_index = 0
         self._burst_ms = 0
@@ -67,6 +69,7 @@ class Motion:
         """Begin to home; nothing is credited until `arm`."""
         self.queued = 0
         self.plan = None
+        self.live = True
         self._homing_since_ms = now_ms
         self._engine.home(self._cap_steps, self._backoff_steps, self._geometry.home_margin_steps, self._homing_ticks)
 
@@ -148,12 +151,13 @@ class Motion:
             raise Fault(faults.HOME_NOT_CLEARED, evidence.index)
         if evidence.return_step < 0:
             raise Fault(faults.HOME_LOST, evidence.index)
-        clear_error = evidence.clear_step - self._clear_step
-        return_error = evidence.return_step - (plan.steps - self._geometry.home_margin_steps)
-        for error in (clear_error, return_error):
-            if not -self._window_steps <= error <= self._window_steps:
-                raise Fault(faults.LOST_STEPS, error)
+        self._judge_edge(evidence.clear_step - self._clear_step)
+        self._judge_edge(evidence.return_step - (plan.steps - self._geometry.home_margin_steps))
         self._judge_rate(plan, now_ms)
+
+    def _judge_edge(self, error_steps: int) -> None:
+        if not -self._window_steps <= error_steps <= self._window_steps:
+            raise Fault(faults.LOST_STEPS, error_steps)
 
     def _judge_rate(self, plan: "Plan", now_ms: int) -> None:
         self._burst_strokes += 1
@@ -188,6 +192,7 @@ class Motion:
         lost = self.queued
         self.queued = 0
         self.plan = None
+        self.live = False
         return lost
 
 

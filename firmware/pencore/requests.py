@@ -68,6 +68,9 @@ def _session(pen: "Runner") -> "Session":
 
 
 def _at_rest(pen: "Runner") -> None:
+    """Refuse what needs the flash while the needle isn't home; just after a cut it only needs a moment more."""
+    if pen.coasting():
+        raise Refusal(faults.BUSY, "home")
     if not pen.at_rest():
         raise Refusal(faults.NOT_AT_HOME, "home")
 

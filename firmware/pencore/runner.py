@@ -15,7 +15,7 @@ from pencore.conversation import Conversation
 from pencore.course import Memory
 from pencore.digest import ZERO_DIGEST
 from pencore.faults import Fault, Refusal
-from pencore.ledger import NO_ZONE, Entry, Ledger, sweep
+from pencore.ledger import NO_ZONE, Entry, Ledger
 from pencore.motion import Motion, trip_code
 from pencore.requests import HANDLERS, Transfer
 from pencore.units import ms_since
@@ -33,6 +33,8 @@ LEASE_MS = const(2000)
 IDLE_MS = const(900_000)
 """Without a stroke for this long an armed pen goes back to LOADED."""
 TELEMETRY_MS = const(100)
+COAST_MS = const(50)
+"""How long after a cut the spring may take to bring the carriage home; the virtual pen's needs at most 35 ms."""
 _WAIT_MAX_MS = const(1000)
 _WAIT_BUSY_MS = const(1)
 _WAIT_OUT_MS = const(10)
@@ -67,20 +69,26 @@ class Runner:
         self.engine_bits = 0
         self.sound = False
         self.must_seal = False
-        self.recovery = 0
+        self.recovery: "list[Entry]" = []
         self.unlogged: "list[int]" = []
+        self.untidy = False
         self._task: "Optional[Iterator[None]]" = None
         self._idle_ms = 0
         self._telemetry_ms = 0
         self._elapsed_ms = 0
         self._shown = -1
+        self._coasting = False
+        self._cut_ms = 0
         self._ahead = b""
 
     # --- boot --------------------------------------------------------------------------------------------------------
     def boot(self, now_ms: int) -> None:
-        """Read what the flash holds and enter SAFE, LOADED (a session is open) or FAULT. Writes nothing but sweeps."""
+        """Read what the flash holds and enter SAFE, LOADED (a session is open) or FAULT. Writes nothing."""
         self.now_ms = now_ms
         self.talk.heard_ms = now_ms
+        # A reset may have fallen into a stroke.
+        self._coasting = True
+        self._cut_ms = now_ms
         try:
             self.recall()
         except Fault as fault:
@@ -103,8 +111,7 @@ class Runner:
         store = self.ports.store
         self.sound = False
         self.session = None
-        if self.at_rest():
-            sweep(store)
+        self.untidy = True
         size = store.size(provision.FILE)
         if size < 0:
             if self.ledger.exists():
@@ -129,7 +136,7 @@ class Runner:
             # The account keeps its first faults only, the latch the last one.
             opened = self.ledger.latched == faults.CARTRIDGE_OPENED
             self.must_seal = self.must_seal or opened or account.has_interruption(faults.CARTRIDGE_OPENED)
-            self.recovery = self._cut_code()
+            self.recovery = session.recovery_entries(account, self._cut_code())
         else:
             self.must_seal = False
         self.sound = True
@@ -176,14 +183,15 @@ class Runner:
         """Let stop line, engine trips and late strokes end everything; nothing else is looked at before."""
         if self.inputs & signals.STOP and self.state != wire.FAULT:
             raise Fault(faults.STOP_BUTTON)
-        if session.is_in(self.state, session.DRIVEN):
+        motion = self.motion
+        # Until homing has begun, the engine still shows what tripped it before.
+        if motion is not None and motion.live and session.is_in(self.state, session.DRIVEN):
             code = trip_code(self.engine_bits)
             if code:
                 raise Fault(code)
             if not self.engine_bits & signals.ENABLED and self.state != wire.HOMING:
                 raise Fault(faults.DRIVER_FAULT)
-            if self.motion is not None:
-                self.motion.check_progress(self.now_ms)
+            motion.check_progress(self.now_ms)
 
     def _take_evidence(self) -> None:
         motion = self.motion
@@ -253,6 +261,8 @@ class Runner:
                 self.session.forfeit(lost)
         else:
             self.ports.engine.disarm()
+        self._coasting = True
+        self._cut_ms = self.now_ms
 
     # --- tasks -------------------------------------------------------------------------------------------------------
     def start(self, task: "Iterator[None]") -> None:
@@ -263,7 +273,7 @@ class Runner:
 
     def busy(self) -> bool:
         """Return whether a task is in hand, or one is owed before the host's next wish."""
-        return self._task is not None or self.recovery != 0 or bool(self.unlogged)
+        return self._task is not None or bool(self.recovery) or bool(self.unlogged)
 
     def _work(self) -> None:
         """Take the task in hand one step further, or begin the one that the state calls for."""
@@ -283,7 +293,7 @@ class Runner:
         """
         owes_seal = self.must_seal and self.session is not None and self.state != wire.SEALING
         owes_settlement = self.state != wire.RUNNING and self.unsettled()
-        if not (self.recovery or self.unlogged or owes_seal or owes_settlement):
+        if not (self.recovery or self.unlogged or owes_seal or owes_settlement or self.untidy):
             return
         if not self.sound or not self.at_rest():
             return
@@ -293,8 +303,10 @@ class Runner:
             self._task = tasks.log_faults(self)
         elif owes_seal:
             self._task = tasks.seal_opened(self)
-        else:
+        elif owes_settlement:
             self._task = tasks.settle(self)
+        else:
+            self._task = tasks.tidy(self)
 
     def unsettled(self) -> bool:
         """Return whether the ledger has yet to hear what became of the last block."""
@@ -303,8 +315,20 @@ class Runner:
         return work is not None and (in_motion or work.settle_entry(self.elapsed_s()) is not None)
 
     def at_rest(self) -> bool:
-        """Return whether flash may be written: at home, engine idle, nothing queued."""
-        return bool(self.ports.inputs.read() & signals.HOME) and bool(self.ports.engine.poll() & signals.IDLE)
+        """Return whether flash may be written: at home, engine idle, nothing queued, nothing coasting after a cut."""
+        if self._coasting:
+            # Just after a cut the carriage may still be on its way out though the sensor sees it.
+            self._coasting = self.coasting()
+        return (
+            not self._coasting
+            and bool(self.ports.inputs.read() & signals.HOME)
+            and bool(self.ports.engine.poll() & signals.IDLE)
+        )
+
+    def coasting(self) -> bool:
+        """Return whether the driver was cut so short a time ago that the carriage may still move."""
+        # What lies more than 24 days back reads as being ahead.
+        return self._coasting and 0 <= ms_since(self.now_ms, self._cut_ms) < COAST_MS
 
     def write(self, act: "Callable[[], object]") -> None:
         """Carry out a flash write; the time it takes doesn't count against the host's lease.
@@ -428,7 +452,7 @@ class Runner:
     def stop(self, code: int) -> None:
         """Stop for an operator: as a fault, in every state; in FAULT, whose tasks move nothing, they go on."""
         if self.state == wire.FAULT:
-            self.cut()
+            self.ports.engine.disarm()
         else:
             self.fail(code, 0)
 

@@ -286,13 +286,19 @@ class Session:
 
 
 def recovery_entries(account: OpenSession, code: int) -> "list[Entry]":
-    """Return the entries that forfeit all that was reserved and not confirmed when the power went, and log `code`."""
+    """Forfeit all that was reserved and not confirmed when the power went; return the entries that say so, and log
+    `code`.
+
+    `account` counts the forfeited strokes from here on, whether or not the entries ever reach the flash: no question is
+    answered with a low count, and the next boot would forfeit the same.
+    """
     entries = []
     interrupted = NO_ZONE
     for zone in range(len(account.made)):
         outstanding = account.reserved[zone] - account.counted(zone)
         if outstanding:
             interrupted = zone
+            account.forfeited[zone] += outstanding
             entries.append(
                 Entry(
                     CONFIRM,
@@ -300,7 +306,7 @@ def recovery_entries(account: OpenSession, code: int) -> "list[Entry]":
                     zone,
                     account.reserved[zone],
                     account.made[zone],
-                    account.forfeited[zone] + outstanding,
+                    account.forfeited[zone],
                     account.elapsed_s,
                 )
             )

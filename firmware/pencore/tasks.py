@@ -22,6 +22,7 @@ from pencore.ledger import (
     Entry,
     Ledger,
     OpenSession,
+    sweep,
     write_new,
 )
 from pencore.motion import Motion
@@ -146,11 +147,16 @@ def _plan(pen: "Runner", zone: int) -> "Iterator[None]":
 
 # --- tasks -----------------------------------------------------------------------------------------------------------
 def recover(pen: "Runner") -> "Iterator[None]":
-    """Forfeit what was reserved and not confirmed when the power went, and log the cut; the session stays open."""
-    account = pen.ledger.open
-    if account is not None:
-        yield from _append(pen, session.recovery_entries(account, pen.recovery))
-    pen.recovery = 0
+    """Log that the open session was interrupted, and the strokes that were forfeited for it."""
+    yield from _append(pen, pen.recovery)
+    pen.recovery = []
+
+
+def tidy(pen: "Runner") -> "Iterator[None]":
+    """Remove the files that a cut between writing beside and renaming has left."""
+    yield from _rest(pen)
+    pen.untidy = False
+    pen.write(lambda: sweep(pen.ports.store))
 
 
 def arm(pen: "Runner", zone: int) -> "Iterator[None]":

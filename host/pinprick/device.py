@@ -496,15 +496,17 @@ class Pen:
         then the pen is asked anyway, as it drops notices for a host that doesn't read.
         """
         deadline = time.monotonic() + timeout_s
+        ask_at = time.monotonic() + _ASK_S
         code = 0
         while time.monotonic() < deadline:
             try:
-                update = heard.get(timeout=_ASK_S)
+                update = heard.get(timeout=max(0.0, ask_at - time.monotonic()))
             except queue.Empty:
                 update = None
-            if isinstance(update, Telemetry):
+            if isinstance(update, Telemetry) and time.monotonic() < ask_at:
                 continue
-            if update is not None:
+            ask_at = time.monotonic() + _ASK_S
+            if isinstance(update, StateChange | FaultNotice):
                 code = update.code or code
             if isinstance(update, StateChange) and confirmed is None and update.state in wanted:
                 return update.state

@@ -28,7 +28,7 @@ PING_S = 0.5
 """A leased pen hears something at least this often: by the host's clock and, as telemetry tells it, by the pen's own.
 The second matters where the pen's time is simulated and runs faster than the host's."""
 _PING_MS = 500
-_READ_S = 0.2
+_READ_S = 0.05
 _JOIN_S = 2.0
 _REPEATS_MOST = 8
 _DAMAGED_MOST = 3

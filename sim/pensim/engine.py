@@ -202,7 +202,11 @@ class SimEngine:
             self._flying = None
             self._plant.land()
             self._play = Play(self._words, self._begun_at, self._plant, self._pass_pins)
-            self._play.begun = True
+            if self._begun_at <= self._clock.now:
+                self._play.begun = True
+            else:
+                # In the gap before its first edge it has not begun after all; that edge will tell of itself.
+                self._oracle.tally.begun -= 1
             self._run_play(self._clock.now)
 
     def stop_changed(self) -> None:

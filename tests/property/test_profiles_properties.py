@@ -13,7 +13,7 @@ import tomlkit
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pencore import faults, limits
+from pencore import limits
 from pencore import profile as core
 from pencore.limits import Bounds
 from pencore.profile import Profile, Zone
@@ -180,9 +180,7 @@ def read(text: str, bounds: Bounds | None = None) -> tuple[ProfileFile | None, l
 
 def said_alike(told: list[int], profile: Profile, bounds: Bounds) -> bool:
     """Return whether `told` are the codes that the pen would refuse `profile` with."""
-    codes = sorted(refusal.code for refusal in core.problems(profile, bounds))
-    # A step below nothing has no binary form, so that pencore need not judge it.
-    return told == (sorted([*codes, faults.COURSE_STEP]) if profile.max_step_um < 0 else codes)
+    return told == sorted(refusal.code for refusal in core.problems(profile, bounds))
 
 
 @given(profiles())

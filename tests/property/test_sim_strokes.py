@@ -15,6 +15,8 @@ from tests.sim_tools import SimBench, pack, steps_of, stroke_table, words_of
 BOOK = StrokeBook()
 GLANCE_TICKS = 3 * TICKS_PER_MS + 17
 SPAN_MS = 260
+GAP_US = sum(word >> 1 for word in words_of(stroke_table(1500))) // TICKS_PER_US + 5
+"""Between two queued strokes to 1.5 mm: the first is over, the second's first edge has yet to come."""
 
 
 @dataclass(frozen=True)
@@ -143,6 +145,8 @@ scripts = st.builds(
 @example(Script(stroke_table(1500), 800, 1, "disarm", 48_873))
 @example(Script(stroke_table(1500), 800, 10, "label", 60_000))
 @example(Script(stroke_table(1500), 800, 10, "mark", 15_000))
+@example(Script(stroke_table(1500), 800, 10, "stop", GAP_US))
+@example(Script(stroke_table(1500), 800, 10, "label", GAP_US))
 def test_both_ways_are_the_same(script: Script) -> None:
     slow, none = play(script, True)
     fast, _ = play(script, False)

@@ -43,8 +43,8 @@ class Bench(World):
     """A pen under watch. Powered and greeted unless `greet` is False; arguments as `World` has them.
 
     `greeting`: the last answer to hello. `loaded`: the profile the pen last took, or None. `sealed`: records pulled so
-    far, by session. `notes`: notifications. `strays`: refusals of lines that had no id. `echoes`: answers to requests
-    other than the last. `history`: all that went into
+    far, by session. `notes`: notifications. `strays`: refusals of lines that had no id. `answers`: the answer to
+    each request, by id; `echoes`: whatever else had an id. `history`: all that went into
     the pen: (tick, "send", bytes) and (tick, name of a hand's act, its level). `earlier`: needle strokes by label that
     were made before this world began. `may_coast`: this test cuts the driver in motion, so the needle may coast past
     its limit by no more than `COAST_MOST_UM`.
@@ -69,6 +69,7 @@ class Bench(World):
         self._id = 0
         self._hellos = 0
         self._heard = b""
+        self.answers: dict[int, wire.Message] = {}
         self.echoes: list[wire.Message] = []
         self._answers: list[wire.Message] = []
         self._asked: dict[int, str] = {}
@@ -111,6 +112,7 @@ class Bench(World):
     def ask(self, method: str, **params: Any) -> dict[str, Any]:
         """Send a request and return the result; raises the pen's Refusal, or NoAnswer."""
         self.listen()
+        self.echoes += self._answers
         self._answers.clear()
         self.send(self.line(method, **params))
 
@@ -120,7 +122,8 @@ class Bench(World):
 
         if not self.run_until(answered, 5000) or not self._answers:
             raise NoAnswer(method)
-        answer = self._answers.pop()
+        answer = self._answers.pop(0)
+        self.answers[self._id] = answer
         if answer.refusal is not None:
             raise answer.refusal
         return answer.values
@@ -240,6 +243,7 @@ class Bench(World):
 
     def arm(self, zone: int | None = None) -> None:
         """Arm for a zone and wait until the pen is ARMED."""
+        self.draw_in()
         self.keep_inside()
         self.insist("arm", zone=zone)
         state = self.wait_for(wire.ARMED, wire.LOADED, wire.FAULT)
@@ -247,7 +251,8 @@ class Bench(World):
         self.allow_zone(self.status()["zone"])
 
     def select(self, zone: int) -> None:
-        """Make another zone the one at work."""
+        """Make another zone the one at work; nothing may be going on."""
+        self.draw_in()
         self.keep_inside()
         self.insist("zone.select", zone=zone)
         for _ in range(100):
@@ -257,6 +262,11 @@ class Bench(World):
         self.wait_for(wire.ARMED, wire.PAUSED)
         assert self.status()["zone"] == zone
         self.allow_zone(zone)
+
+    def draw_in(self) -> None:
+        """Wait until a stroke in progress has come home."""
+        while self.plant.depth_um() > 0:
+            self.hold(20)
 
     def stroke_for(self, ms: int) -> None:
         """Release for long enough, press for `ms`, release, wait for the needle."""

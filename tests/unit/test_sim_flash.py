@@ -193,6 +193,15 @@ def test_files_can_be_made_read_renamed_and_removed() -> None:
     assert store.names() == []
 
 
+def test_a_file_in_a_folder_brings_its_folder_along() -> None:
+    store = fresh()
+    store.append("lib/core.mpy", b"x" * 10)
+    store.append("lib/more.mpy", b"y")
+    assert store.size("lib/core.mpy") == 10
+    assert store.read("lib/more.mpy", 0, 9) == b"y"
+    assert store.names() == []
+
+
 def test_what_was_written_is_there_after_a_reset() -> None:
     store = fresh()
     for number in range(200):
