@@ -1,4 +1,4 @@
-"""Scripts for the ideal pen, drawn by hypothesis: mostly sessions that get somewhere, with everything that can come amiss."""
+"""Scripts for the ideal pen, drawn by hypothesis: mostly sessions that get somewhere, with all that can come amiss."""
 
 from typing import Any
 
@@ -54,8 +54,9 @@ _loads = st.builds(
         [list(samples.ZONES), [(samples.CHEEK, samples.LEFT, 1500, 20, 20)], [(samples.NOSE, samples.NONE, 750, 70, 9)]]
     ),
 )
+_noise = [b"\x18", b"\n" * 9, b'{"jsonrpc":"2.0"}\n', b"\xff" * 600]
 _others: st.SearchStrategy[Act] = st.one_of(
-    st.builds(lambda noise: ["bytes", noise], st.sampled_from([b"\x18", b"\n" * 9, b'{"jsonrpc":"2.0"}\n', b"\xff" * 600])),
+    st.builds(lambda noise: ["bytes", noise], st.sampled_from(_noise)),
     st.builds(lambda alive: ["host", alive], st.integers(0, 1)),
     st.builds(lambda bits: ["trip", bits], st.sampled_from([signals.TRIP_DEPTH, signals.DRIVER_RESET])),
     st.builds(lambda cause: ["cut", cause], st.sampled_from([1, 3])),

@@ -68,7 +68,9 @@ def store_of(book: Ledger) -> Files:
 
 def open_state(account: OpenSession | None) -> dict[str, Any] | None:
     """Return what is known of an open session; lists are copies."""
-    return None if account is None else {name: list(v) if isinstance(v, list) else v for name, v in vars(account).items()}
+    if account is None:
+        return None
+    return {name: list(value) if isinstance(value, list) else value for name, value in vars(account).items()}
 
 
 def state(book: Ledger) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What a stroke table must be, worked out apart from the planner: exact integers scaled by 2**40, no table, no ramp count."""
+"""What a stroke table must be, worked out apart from the planner: exact integers scaled by 2**40, no ramp counted."""
 
 import struct
 from math import isqrt
@@ -105,5 +105,5 @@ def pens(draw: st.DrawFn) -> Bounds:
     try:
         provision.check(made)
     except Refusal as refusal:
-        raise AssertionError("not a pen: %s" % refusal) from refusal
+        raise AssertionError(f"not a pen: {refusal}") from refusal
     return made.bounds

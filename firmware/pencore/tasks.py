@@ -197,7 +197,8 @@ def reserve(pen: "Runner") -> "Iterator[None]":
         yield from _append(pen, work.opening_entries(crc32(pen.profile_data)))
         pen.opened_session()
     work.reserved(pen.ledger.open)
-    motion.allow(work.outstanding(), pen.now_ms)
+    # The write may have taken a second: strokes are overdue from now on, not from the beginning of this turn.
+    motion.allow(work.outstanding(), pen.ports.clock.now_ms())
 
 
 def settle(pen: "Runner") -> "Iterator[None]":

@@ -503,7 +503,7 @@ class Pen:
                 update = heard.get(timeout=max(0.0, ask_at - time.monotonic()))
             except queue.Empty:
                 update = None
-            if isinstance(update, Telemetry) and time.monotonic() < ask_at:
+            if isinstance(update, Telemetry):
                 continue
             ask_at = time.monotonic() + _ASK_S
             if isinstance(update, StateChange | FaultNotice):

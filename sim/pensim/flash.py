@@ -303,8 +303,8 @@ class SimStore:
     """The pen's files on littlefs: `Store` of the ports. Construct it at power-up.
 
     Like the stock image it makes a new file system when it cannot mount the old one: `reformatted` tells, and the
-    firmware finds its ledger missing. Raises OSError as the pen does, `PowerCut` once the power is gone. `close` gives
-    littlefs' memory back.
+    firmware finds its ledger missing. Raises OSError as the pen does, and mounts anew after it; `PowerCut` once the
+    power is gone. `close` gives littlefs' memory back.
     """
 
     def __init__(self, device: FlashDevice) -> None:
@@ -325,6 +325,7 @@ class SimStore:
         self._mounted = False
         self._busy = False
         self._closed = False
+        self._distrusted = False
         with self._powered():
             try:
                 lfs.mount(self._fs, self._config)
@@ -407,6 +408,13 @@ class SimStore:
                 if error.code != LittleFSError.Error.LFS_ERR_EXIST:
                     raise
 
+    def _mount_anew(self) -> None:
+        """Forget what littlefs holds in memory: after an operation that failed it may differ from the flash."""
+        lfs.unmount(self._fs)
+        self._fs = lfs.LFSFilesystem()
+        lfs.mount(self._fs, self._config)
+        self._distrusted = False
+
     def _need_space(self) -> None:
         if self._full:
             raise OSError(errno.ENOSPC, "no space left in flash")
@@ -427,8 +435,11 @@ class SimStore:
         self._raise_ended()
         self._busy = True
         try:
+            if self._distrusted:
+                self._mount_anew()
             yield
         except LittleFSError as error:
+            self._distrusted = True
             self._raise_ended()
             raise OSError(-error.code, error.name) from None
         finally:

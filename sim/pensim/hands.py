@@ -13,8 +13,8 @@ Host only. A command is a dict `{"do": NAME, ...}`, from a JSON line or from the
 | oracle | | the answer holds what the needle did, by its own account |
 | wait | | nothing |
 
-Every command may carry `after_ms`: it is carried out so many simulated ms after the one before it. The answer names
-when.
+Every command may carry `after_ms`: it is carried out so many simulated ms after it came, or after the one before it if
+that is later. The answer names when.
 """
 
 from collections.abc import Callable, Mapping

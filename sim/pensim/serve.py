@@ -11,7 +11,8 @@ Two clocks meet here, the pen's simulated one and the real one of host and opera
   only when the host has been silent for `GRACE_S` of real time too, or has closed its port: whoever keeps the lease by
   their own clock never loses it by the pen's, and whoever is gone does lose it.
 
-A host that doesn't read holds up nothing: what it does not take waits (4 KiB), telemetry is dropped by the pen.
+A host that doesn't read holds up nothing: what it does not take waits in the cable, which holds 4 KiB, and then in the
+pen, which drops telemetry.
 """
 
 import contextlib
@@ -65,7 +66,6 @@ class PenServer:
         self._wake_out.setblocking(False)
         self._backlog = b""
         self._crashes = 0
-        self._was_present = False
         self._heard_at = self._looked_at = time.monotonic()
         self._owed_ms = 0.0
 
@@ -115,11 +115,6 @@ class PenServer:
         if watched and ready in ([], [wake]):
             return
         data = self.end.receive()
-        if self.end.present != self._was_present:
-            self._was_present = self.end.present
-            self._heard_at = time.monotonic()
-            # What the pen said to the host before is not this one's business.
-            self._backlog = b""
         if data and self.world.powered:
             self._hear(data)
 
@@ -134,14 +129,12 @@ class PenServer:
             self._heard_at = time.monotonic()
 
     def _speak(self) -> None:
-        """Give the host what the pen says; keep what it doesn't take, and let the pen know that it doesn't read."""
-        host = self.world.host
-        data = self._backlog or host.receive()
+        """Give the host what the pen says; what it doesn't take waits, and the rest waits in the pen's cable."""
+        data = self._backlog or self.world.host.receive()
         if data:
             # Without a host the words are gone, as on a USB port that nobody has open.
             data = data[self.end.send(data) :] if self.end.present else b""
         self._backlog = data
-        host.reading = not data
 
     def _report_crashes(self) -> None:
         """Tell of every exception that the firmware let through; the world has reset the pen, as the board would."""

@@ -5,7 +5,7 @@ at the end the files and what the needle did. A property compares the two Python
 runner drive an `IdealPen` directly.
 """
 
-from pencore import digest, ledger, profile, provision, signals, wire
+from pencore import digest, faults, ledger, profile, provision, signals, wire
 from pencore.faults import Refusal
 from pencore.lines import LineRefusal
 from pencore.runner import Runner
@@ -135,7 +135,7 @@ class IdealPen:
                 message = wire.decode_message(line, self.pending)
             except LineRefusal as refusal:
                 # Late answers: the host that waited for them is gone.
-                if refusal.code != wire.faults.WIRE_STALE_ID:
+                if refusal.code != faults.WIRE_STALE_ID:
                     raise
                 continue
             if message.id is not None and message.id in self.pending:

@@ -125,7 +125,7 @@ class Files:
     def append(self, name: str, data: bytes) -> None:
         """Append to a file."""
         trouble = self._begin("append", name, data)
-        old = self.files[name] if name in self.files else b""
+        old = self.files.get(name, b"")
         if trouble == "spoil":
             data = data[:-1] + bytes([data[-1] ^ 1])
         if not trouble or trouble == "spoil" or trouble.endswith(" done"):

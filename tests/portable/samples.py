@@ -32,8 +32,8 @@ def coarse() -> Geometry:
 def bounds(geometry: "Geometry | None" = None, **changes: "Any") -> Bounds:
     """Return the bounds of the sample pen: everything that the absolute limits allow, but for `changes`."""
     made = Bounds(coarse() if geometry is None else geometry)
-    for name in changes:
-        setattr(made, name, changes[name])
+    for name, value in changes.items():
+        setattr(made, name, value)
     return made
 
 
@@ -64,8 +64,8 @@ def filled(zones: "Any" = ZONES, **changes: "Any") -> profile.Profile:
     made.depth_um = 1500
     made.strokes = sum(zone[3] for zone in zones)
     made.zones = [profile.Zone(*zone) for zone in zones]
-    for name in changes:
-        setattr(made, name, changes[name])
+    for name, value in changes.items():
+        setattr(made, name, value)
     return made
 
 

@@ -28,9 +28,7 @@ u8 = st.integers(0, 0xFF)
 u32 = st.integers(0, 0xFFFFFFFF)
 
 
-@given(
-    kind=st.integers(1, 10), zone=u8, flags=u8, seq=u32, session=u32, reserved=u32, made=u32, forfeited=u32, aux=u32
-)
+@given(kind=st.integers(1, 10), zone=u8, flags=u8, seq=u32, session=u32, reserved=u32, made=u32, forfeited=u32, aux=u32)
 def test_an_entry_comes_back_as_it_was_packed(
     kind: int, zone: int, flags: int, seq: int, session: int, reserved: int, made: int, forfeited: int, aux: int
 ) -> None:
@@ -149,10 +147,9 @@ def apply_open(model: Model, zones: list[Zone], act: str, one: int, two: int) ->
     return Entry(kind, session, number, zone.reserved, zone.made, zone.forfeited, model.elapsed_s)
 
 
-ACTS = st.sampled_from(
-    ["open", "open", "reserve", "reserve", "reserve", "confirm", "confirm", "confirm", "fault", "fault", "clear"]
-    + ["seal", "ack", "clock", "course", "cartridge", "compact", "replay", "fail", "fail done", "spoil"]
-)
+STROKES = ["open", "open", "reserve", "reserve", "reserve", "confirm", "confirm", "confirm", "fault", "fault", "clear"]
+OTHERS = ["seal", "ack", "clock", "course", "cartridge", "compact", "replay", "fail", "fail done", "spoil"]
+ACTS = st.sampled_from(STROKES + OTHERS)
 
 
 @settings(max_examples=120)

@@ -38,9 +38,7 @@ def in_flash(pen: IdealPen) -> tuple[int, int, int]:
 
 @settings(max_examples=150)
 @given(script=scripts, start_ms=start_times_ms, key_id=st.sampled_from([0, 7]), entries=ledger_entries)
-def test_the_needle_never_makes_more_than_counts(
-    script: list[Act], start_ms: int, key_id: int, entries: int
-) -> None:
+def test_the_needle_never_makes_more_than_counts(script: list[Act], start_ms: int, key_id: int, entries: int) -> None:
     pen = pen_with(entries, start_ms, key_id)
     damaged = False
     for act in script:

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
+
 from pencore.profile import Profile, Zone
 from pensim.ends import End, PipeEnd, PtyEnd, TcpEnd
 from pensim.oracle import ConsentRule, LeaseRule
@@ -17,6 +19,7 @@ from pensim.serve import PenServer
 from pensim.world import World
 from pinprick.cli.virtual_pen import Operator
 from pinprick.device import Pen
+from pinprick.link import PenRefused
 from pinprick.transport import PipeTransport, SerialTransport, Transport
 from tests.support.bench import BOOK
 from tests.support.profiles import CHEEK, NOW, PERIORBITAL, ZoneSpec, make
@@ -113,6 +116,36 @@ def until(condition: Callable[[], bool], within_s: float = 10.0) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.005)
+
+
+def refused(act: Callable[[], object]) -> PenRefused:
+    """Do `act`, which the pen must refuse; return its refusal."""
+    with pytest.raises(PenRefused) as caught:
+        act()
+    return caught.value
+
+
+class Tampered:
+    """A way to a pen that is worse than it should be; passes everything on but what a test changes."""
+
+    def __init__(self, under: Transport) -> None:
+        self.name = under.name
+        self.under = under
+        self.sent: list[bytes] = []
+        self.on_write: Callable[[bytes], bytes | None] = lambda data: data
+        self.on_read: Callable[[bytes], bytes] = lambda data: data
+
+    def read(self, timeout_s: float) -> bytes:
+        return self.on_read(self.under.read(timeout_s))
+
+    def write(self, data: bytes) -> None:
+        self.sent.append(data)
+        changed = self.on_write(data)
+        if changed:
+            self.under.write(changed)
+
+    def close(self) -> None:
+        self.under.close()
 
 
 def deeper(profile: Profile, depth_um: int) -> Profile:

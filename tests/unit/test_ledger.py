@@ -1,4 +1,4 @@
-"""`pencore.ledger`: what a damaged journal is taken for, what is written when, and that nothing is lost in compaction."""
+"""`pencore.ledger`: what a damaged journal is taken for, what is written when, what compaction keeps."""
 
 import struct
 import zlib
@@ -190,11 +190,9 @@ def disorders() -> Iterator[tuple[str, list[bytes]]]:
     yield "begun anew", [*slots, ledger.pack(Entry(CHECKPOINT), last + 2)]
 
 
-@pytest.mark.parametrize("what", ["dropped", "swapped", "twice", "blank", "erased", "two entries", "two ledgers", "begun anew"])
+@pytest.mark.parametrize("what", sorted({kind for kind, _ in disorders()}))
 def test_slots_in_disorder_are_a_fault(what: str) -> None:
-    journals = [slots for kind, slots in disorders() if kind == what]
-    assert journals
-    for slots in journals:
+    for slots in [slots for kind, slots in disorders() if kind == what]:
         assert code_of(b"".join(slots))[0] == faults.LEDGER_CORRUPT
 
 
@@ -211,9 +209,9 @@ def test_an_entry_is_32_bytes_twice() -> None:
 def test_a_number_that_does_not_fit_is_a_fault_and_never_wraps(number: str, value: int) -> None:
     entry = Entry(CONFIRM)
     setattr(entry, number, value)
-    for wrong in (lambda: ledger.pack(entry, 1), lambda: ledger.pack(Entry(CONFIRM), value)):
+    for wrong, seq in ((entry, 1), (Entry(CONFIRM), value)):
         with pytest.raises(Fault) as fault:
-            wrong()
+            ledger.pack(wrong, seq)
         assert fault.value.code == faults.INTERNAL
 
 
@@ -279,7 +277,8 @@ def test_the_first_sixteen_faults_are_kept_and_the_others_counted() -> None:
 
 
 def test_the_next_session() -> None:
-    assert [reread(store_of(written(HISTORY[:end])[0]).files[FILE]).next_session() for end in (0, 2, 9, 13)] == [1, 1, 2, 2]
+    for end, session in ((0, 1), (2, 1), (9, 2), (13, 2)):
+        assert written(HISTORY[:end])[0].next_session() == session
 
 
 # --- writing ----------------------------------------------------------------------------------------------------------
@@ -298,6 +297,17 @@ def test_compaction_keeps_the_whole_state(end: int) -> None:
     for entries in HISTORY[end:]:
         book.append(entries)
     assert state(reread(store.files[FILE])) == written()[1][-1][1]
+
+
+def test_compaction_keeps_the_time_of_a_session_without_a_stroke() -> None:
+    """Opened, and let go before the first stroke: no zone has a count, the session has its time all the same."""
+    book = written([*HISTORY[:2], [Entry(CONFIRM, 1, 0, 0, aux=77)]])[0]
+    assert book.open is not None
+    assert (book.open.total(), book.open.elapsed_s) == (0, 77)
+    book.compact()
+    account = reread(store_of(book).files[FILE]).open
+    assert account is not None
+    assert account.elapsed_s == 77
 
 
 @pytest.mark.parametrize("kind", ["cut", "cut done", "fail", "fail done"])
@@ -326,7 +336,7 @@ def test_a_leftover_of_an_earlier_compaction_is_overwritten() -> None:
 @pytest.mark.parametrize("kind", ["fail", "fail done"])
 @pytest.mark.parametrize("end", range(len(HISTORY)))
 def test_a_failed_append_is_there_once_or_not_at_all(end: int, kind: str) -> None:
-    """The store fails before or after the write: what was written is found by the next append, and not counted twice."""
+    """The store fails before or after the write: the next append finds what was written, and doesn't count it twice."""
     book, states = written(HISTORY[:end])
     store = store_of(book)
     store.trouble_at, store.trouble = store.writes + 1, kind

@@ -59,10 +59,10 @@ def test_zone_names() -> None:
 @pytest.mark.parametrize("budget", [1, 49, 50, 51, 999, 1_000, 1_001, 9_999, 10_000, 10_001, 200_000])
 def test_blocks_add_up_to_the_budget(budget: int) -> None:
     left, blocks = budget, []
-    while left:
+    while left > 0:
         blocks.append(limits.block_strokes(budget, left))
+        assert 0 < blocks[-1] <= left
         left -= blocks[-1]
-        assert blocks[-1] > 0
     full = min(500, max(50, -(-budget // 20)))
     assert all(block == full for block in blocks[:-1])
     assert blocks[-1] <= full

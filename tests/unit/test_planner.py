@@ -113,6 +113,16 @@ def test_a_bit_that_flips_before_the_audit_ends_is_a_fault() -> None:
             assert not plan.intact()
 
 
+@pytest.mark.parametrize("name", ["_rest_ticks", "_dwell_ticks", "_cruise_ticks", "_ramp_time"])
+def test_the_audit_adds_up_the_time_by_itself(name: str) -> None:
+    """A number that was wrong while the table was filled makes a table whose CRC is right, and whose period isn't."""
+    plan = Plan(1500, 20, Geometry())
+    setattr(plan, name, getattr(plan, name) + 1)
+    with pytest.raises(Fault) as fault:
+        plan.advance(100_000)
+    assert fault.value.code == faults.TABLE_CORRUPT
+
+
 def test_work_comes_in_the_pieces_asked_for() -> None:
     """One step of the ramp or one word a piece, whatever the geometry; nothing is usable before the last."""
     plan = Plan(1500, 21, Geometry())

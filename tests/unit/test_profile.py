@@ -1,7 +1,7 @@
 """`pencore.profile`: every integer around each bound, every bit of the form, every way to sign wrongly."""
 
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from hashlib import sha256
 from typing import Any
 
@@ -58,7 +58,7 @@ def zone_strokes(made: Profile, value: int) -> None:
 CHEEK_RATE = limits.max_rate(1500, samples.coarse())
 
 # what is set, values accepted, and values refused with (code, field, limit, zone)
-BOUNDS_OF: dict[str, tuple[Set, list[int], list[tuple[int, int, str, int, int | None]]]] = {
+BOUNDS_OF: dict[str, tuple[Set, list[int], Sequence[tuple[int, int, str, int, int | None]]]] = {
     "head": (
         attribute("head"),
         [0],
@@ -137,7 +137,7 @@ BOUNDS_OF: dict[str, tuple[Set, list[int], list[tuple[int, int, str, int, int | 
         of_zone(0, "rate_per_s"),
         [1, 2, CHEEK_RATE - 1, CHEEK_RATE],
         [(0, faults.RATE_TOO_LOW, "zone.rate_per_s", 1, 0)]
-        + [(value, faults.RATE_TOO_HIGH, "zone.rate_per_s", CHEEK_RATE, 0) for value in (CHEEK_RATE + 1, 200, 201, U16)],
+        + [(rate, faults.RATE_TOO_HIGH, "zone.rate_per_s", CHEEK_RATE, 0) for rate in (CHEEK_RATE + 1, 200, 201, U16)],
     ),
 }
 
@@ -192,7 +192,7 @@ def test_a_pen_may_be_tighter_than_the_absolute_bounds(tighter: dict[str, Any], 
     """One micrometre is enough, and the widest limit that is broken is the one that is named."""
     problems = found(samples.filled(), samples.bounds(**tighter))
     assert [(problem.code, problem.given) for problem in problems if problem.zone == 0] == [(code, 1500)]
-    looser = {name: [2000] * 5 if name == "caps_um" else 1500 for name in tighter}
+    looser: dict[str, Any] = {name: [2000] * 5 if name == "caps_um" else 1500 for name in tighter}
     assert found(samples.filled(), samples.bounds(**looser)) == []
 
 

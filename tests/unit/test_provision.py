@@ -15,6 +15,7 @@ from tests.portable import samples
 from tests.portable.samples import KEY, KEY_ID
 
 U32 = 0xFFFFFFFF
+TOO_MANY_STEPS = ("geometry.stroke_steps", 4_000)
 Change = Callable[[Provision, Any], None]
 
 
@@ -82,13 +83,14 @@ BOUNDS_OF: dict[str, tuple[Change, list[int], list[tuple[int, str, int]]]] = {
     "a_max_mm_s2": (
         of_geometry("a_max_mm_s2"),
         [100, 100_000],
-        [(99, "geometry.a_max_mm_s2", 100), (0, "geometry.a_max_mm_s2", 100), (100_001, "geometry.a_max_mm_s2", 100_000)],
+        [(value, "geometry.a_max_mm_s2", 100) for value in (0, 99)]
+        + [(value, "geometry.a_max_mm_s2", 100_000) for value in (100_001, U32)],
     ),
     "retract_offset_um": (
         offset,
         [100, 101, 1_999, 2_000],
-        [(99, "geometry.retract_offset_um", 100), (0, "geometry.retract_offset_um", 100)]
-        + [(2_001, "geometry.retract_offset_um", 2_000)],
+        [(value, "geometry.retract_offset_um", 100) for value in (0, 99)]
+        + [(value, "geometry.retract_offset_um", 2_000) for value in (2_001, 0xFFFF)],
     ),
     "home_margin_steps": (
         of_geometry("home_margin_steps"),
@@ -113,8 +115,8 @@ BOUNDS_OF: dict[str, tuple[Change, list[int], list[tuple[int, str, int]]]] = {
     "ceiling_um": (
         ceiling,
         [100, 101, 2_499, 2_500],
-        [(99, "ceiling_um", 100), (0, "ceiling_um", 100)]
-        + [(2_501, "ceiling_um", 2_500), (65_535, "geometry.stroke_steps", 4_000)],
+        [(value, "ceiling_um", 100) for value in (0, 99)]
+        + [(value, field, limit) for value, field, limit in ((2_501, "ceiling_um", 2_500), (0xFFFF, *TOO_MANY_STEPS))],
     ),
     "calibration_um": (
         of_bounds("calibration_um"),
@@ -158,7 +160,8 @@ def test_a_value_out_of_its_bounds_is_refused_with_field_and_bound(name: str) ->
         for function in (provision.check, provision.encode):
             with pytest.raises(Refusal) as told:
                 function(made)
-            assert (told.value.code, told.value.field, told.value.limit) == (faults.PROVISION_CORRUPT, field, limit), value
+            assert told.value.code == faults.PROVISION_CORRUPT
+            assert (told.value.field, told.value.limit) == (field, limit), value
 
 
 @pytest.mark.parametrize("area", range(limits.AREA_CODES_MAX))
@@ -173,11 +176,17 @@ def test_a_cap_may_only_tighten(area: int) -> None:
         assert (told.value.field, told.value.limit, told.value.zone) == ("zone_caps_um", bound, area)
 
 
+def test_no_pen_reaches_below_its_mechanical_stop() -> None:
+    provision.check(samples.provisioned(ceiling_um=2000, calibration_um=2000, geometry=Geometry(stop_um=2000)))
+    with pytest.raises(Refusal) as told:
+        provision.check(samples.provisioned(ceiling_um=2000, calibration_um=2000, geometry=Geometry(stop_um=1999)))
+    assert (told.value.field, told.value.given, told.value.limit) == ("ceiling_um", 2000, 1999)
+
+
 def test_other_refusals() -> None:
     for change, code in (
         ({"head": 1}, faults.PROFILE_HEAD),
         ({"caps_um": [100] * 33}, faults.PROVISION_CORRUPT),
-        ({"ceiling_um": 2000, "geometry": Geometry(stop_um=1999)}, faults.PROVISION_CORRUPT),
         ({"geometry": Geometry(microsteps=64, full_steps=400)}, faults.PROVISION_CORRUPT),
         ({"geometry": Geometry(microsteps=1, lead_um=4100)}, faults.PROVISION_CORRUPT),
     ):

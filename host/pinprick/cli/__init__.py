@@ -57,7 +57,7 @@ def _command(name: str, target: Any) -> Any:
         group = get_group(target)
         group.name = name
         return group
-    single = typer.Typer(add_completion=False)
+    single = typer.Typer(add_completion=False, rich_markup_mode="markdown")
     single.command(name, hidden=name in _HIDDEN)(target)
     return get_command(single)
 

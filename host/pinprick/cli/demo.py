@@ -26,7 +26,7 @@ from pinprick.cli.output import JsonOption, Output, reporting
 from pinprick.cli.trials import Bench, Trial, trials
 from pinprick.cli.virtual_pen import NeedleReport, Operator, VirtualPen, virtual_pen
 from pinprick.device import Loaded, Pen, PenFault, StateChange, Telemetry, Update
-from pinprick.errors import CHECK_FAILED, PinprickError, code_name
+from pinprick.errors import CHECK_FAILED, FILE_UNWRITABLE, InputError, PinprickError, code_name
 from pinprick.profiles import ProfileFile, load_profile, parse_profile
 from pinprick.profiles.templates import examples
 from pinprick.profiles.units import mm, mm_number
@@ -49,7 +49,7 @@ def demo(
     file: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[FILE]",
+            metavar="FILE",
             help="A profile; the second session of a full-face course when left out.",
             show_default=False,
         ),
@@ -75,18 +75,30 @@ def demo(
 ) -> None:
     """Run a whole session on a virtual pen, and see that its limits hold.
 
-    Loads the profile, arms, has a scripted operator press the trigger zone by zone, pulls and verifies the record. Then
-    five forbidden things are tried. In the end the needle's own account is held against the record. No real pen moves.
+    Loads the profile, arms, has a scripted operator press the trigger zone by zone, pulls and verifies the record; then
+    tries five forbidden things. In the end the needle's own account is held against the record. No real pen moves.
     """
     with reporting(json_lines) as output:
         profile_file = _example() if file is None else load_profile(file)
         if speed is None and on_terminal(output):
             speed = _SHOW_SPEED
-        folder = Path(tempfile.mkdtemp(prefix="pinprick-demo-")) if out is None else out
+        folder = _folder(out)
         # A new pen each time: its records must not be taken for those of the one before.
         serial = f"SIM-{secrets.token_hex(4).upper()}"
         with virtual_pen(serial, in_process=in_process, tcp=tcp, speed=speed) as virtual:
             _run(output, virtual, profile_file, RecordStore(folder))
+
+
+def _folder(wanted: Path | None) -> Path:
+    """Return where records are kept, made if need be: before a session and not after it is the time to find out."""
+    if wanted is None:
+        return Path(tempfile.mkdtemp(prefix="pinprick-demo-"))
+    try:
+        wanted.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        message = f"The folder {wanted} cannot be made: {error.strerror}."
+        raise InputError(FILE_UNWRITABLE, message, field="--out", given=str(wanted)) from None
+    return wanted
 
 
 def _example() -> ProfileFile:

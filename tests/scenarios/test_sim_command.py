@@ -1,0 +1,113 @@
+"""`pinprick sim serve` in a process of its own: it says where, does what it is told, and leaves nothing behind."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import pytest
+
+from pinprick.cli import main
+from pinprick.device import Pen
+from pinprick.errors import NoDevice
+from tests.support.served import load
+
+
+class Serving:
+    """`pinprick sim serve` in a process of its own."""
+
+    def __init__(self, *options: str, stdin: int | None = subprocess.PIPE) -> None:
+        command = [sys.executable, "-m", "pinprick", "sim", "serve", *options]
+        pipe = subprocess.PIPE
+        self.process = subprocess.Popen(command, stdin=stdin, stdout=pipe, stderr=pipe, text=True)
+
+    def __enter__(self) -> "Serving":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.communicate()
+
+    def line(self) -> str:
+        assert self.process.stdout is not None
+        return self.process.stdout.readline()
+
+    def say(self, text: str) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(text)
+        self.process.stdin.flush()
+
+    def end(self, *, by: Callable[[], object] | None = None) -> tuple[int, str]:
+        """End it (by the end of its input, if not told otherwise); return exit code and what it still said."""
+        if by is not None:
+            by()
+        out, err = self.process.communicate(timeout=10)
+        assert err == ""
+        return self.process.returncode, out
+
+
+def test_it_prints_its_port_and_ends_with_its_input() -> None:
+    with Serving("--json", "--serial", "SIM-7", "--seed", "3") as serving:
+        told = json.loads(serving.line())
+        assert (told["event"], told["serial"]) == ("serving", "SIM-7")
+        with Pen.open(told["port"]) as pen:
+            assert pen.info.serial == "SIM-7"
+            assert pen.info.build != "0" * 16
+            load(pen)  # it comes with a new cartridge
+        assert serving.end() == (0, '{"event":"result","ok":true,"exit":0}\n')
+        with pytest.raises(NoDevice):
+            Pen.open(told["port"])
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_ends_quietly_when_it_is_told_to(number: signal.Signals) -> None:
+    with Serving("--tcp", stdin=subprocess.DEVNULL) as serving:
+        assert "Virtual pen SIM-0001 on socket://127.0.0.1:" in serving.line()
+        time.sleep(0.2)
+        assert serving.process.poll() is None  # an input that nobody can write to is no reason to end
+        code, out = serving.end(by=lambda: serving.process.send_signal(number))
+        assert code == 0
+        assert out.endswith("The virtual pen has ended.\n")
+
+
+def test_hands_in_words() -> None:
+    with Serving("--realtime") as serving:
+        serving.line()
+        serving.say("press\nnonsense\noracle\n")
+        said = ""
+        while "deepest" not in said:
+            said += serving.line()
+        assert "unknown: 'nonsense'" in said
+        assert said.endswith("strokes 0   deepest 0.0 um\n")
+        serving.say("quit\n")
+        assert serving.end() == (0, "The virtual pen has ended.\n")
+
+
+def test_hands_in_json() -> None:
+    with Serving("--json", "--speed", "10") as serving:
+        serving.line()
+        serving.say('{"do":"oracle"}\nnot json\n[1]\n{"do":"press","after_ms":"x"}\n')
+        said = [json.loads(serving.line()) for _ in range(4)]
+        assert sorted(answer["event"] for answer in said) == ["done", "refused", "refused", "refused"]
+        serving.say('{"do":"quit"}\n')
+        assert serving.end() == (0, '{"event":"result","ok":true,"exit":0}\n')
+
+
+def test_wrong_options_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["sim", "serve", "--json", "--serial", "x" * 17]) == 2
+    result = json.loads(capsys.readouterr().out)
+    assert (result["error"]["name"], result["error"]["field"]) == ("USAGE", "--serial")
+    assert main(["sim", "serve", "--json", "--speed", "0"]) == 2
+
+
+def test_without_the_simulator_it_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "pensim.ends", None)
+    assert main(["sim", "serve"]) == 2
+    told = capsys.readouterr().err
+    assert "pinprick[sim]" in told
+    assert "Traceback" not in told
