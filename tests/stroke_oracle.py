@@ -96,7 +96,7 @@ def pens(draw: st.DrawFn) -> Bounds:
         v_max_um_s=draw(st.integers(1_000, 1_000_000)),
         a_max_mm_s2=draw(st.integers(100, 100_000)),
         retract_offset_um=offset_um,
-        home_margin_steps=draw(st.integers(0, 4 * microsteps)),
+        home_margin_steps=draw(st.integers(0, 2 * microsteps)),
         stop_um=draw(st.integers(ceiling_um, 5_000)),
         dwell_us=draw(st.integers(0, 20_000)),
     )

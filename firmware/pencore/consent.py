@@ -77,7 +77,6 @@ class CartridgeSwitch:
     def __init__(self) -> None:
         self.closed = False
         self.changed = False
-        self.opened = False
         self._level = False
         self._since_ms = 0
         self._seen = False
@@ -89,24 +88,19 @@ class CartridgeSwitch:
             self._level = level
             self._since_ms = now_ms
             self.closed = level
-            self.opened = not level
             return
         if level != self._level:
             self._level = level
             self._since_ms = now_ms
         if level == self.closed or ms_since(now_ms, self._since_ms) < _SETTLE_MS:
             return
+        # Whatever closes now was seen open.
         self.closed = level
-        if not level:
-            self.opened = True
-            self.changed = False
-        elif self.opened:
-            self.changed = True
+        self.changed = level
 
     def used(self) -> None:
         """A session has been sealed with this cartridge: only a newly seen change counts from here on."""
         self.changed = False
-        self.opened = not self.closed
 
     def wait_ms(self, now_ms: int) -> int:
         """Return how many ms from now the level in hand will count; a large number when none is waiting."""

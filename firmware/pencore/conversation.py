@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _OUT_MAX = const(4096)
 _BAD_LINE_GAP_MS = const(500)
 _LINE_ROOM = const(1024)
+ID_JUMP_MAX = const(65_536)
+"""How far a request's id may lie above the last one."""
 
 
 class Conversation:
@@ -79,6 +81,9 @@ class Conversation:
                 return
             if request.id < self.last_id:
                 raise wire.LineRefusal(faults.WIRE_STALE_ID, "id", request.id, self.last_id, request.id)
+            if request.id - self.last_id > ID_JUMP_MAX:
+                # One line must not use up all ids there are: nothing but a reset would bring them back.
+                raise wire.LineRefusal(faults.WIRE_BAD_PARAM, "id", request.id, self.last_id + ID_JUMP_MAX, request.id)
             # A hello keeps no lease: whoever looks at the port must not stand in for the host that armed the pen.
             self.heard_ms = now_ms
         try:

@@ -12,7 +12,7 @@ import struct
 
 from pencore import faults, limits
 from pencore.compat import const
-from pencore.digest import crc32, pack_text, sha256
+from pencore.digest import crc32, hmac_sha256, pack_text, sha256
 from pencore.faults import Fault, Refusal
 from pencore.ledger import write_new
 from pencore.profile import ID_SIZE, Profile
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 COURSE_FILE = "course.bin"
 CARTRIDGE_FILE = "cart.bin"
-COURSES_MAX = const(1024)
+COURSES_MAX = const(256)
+"""Entries after which the course file is compacted; twice as many different courses within a year fill it."""
 CARTRIDGES_MAX = const(4096)
 
 _COURSE = "<24sBBHIIHH"
@@ -34,6 +35,7 @@ _COURSE_SIZE = const(44)
 _CARTRIDGE = "<16sI"
 _CARTRIDGE_SIZE = const(24)
 _READ_SLOTS = const(40)
+_FORGET_S = const(365 * 86_400)
 
 
 class CourseMemory:
@@ -110,11 +112,12 @@ class TwinFile:
 
     def rewrite(self, payloads: "list[bytes]") -> None:
         """Replace all entries, written beside and verified first."""
-        data = b""
+        data = bytearray()
         for payload in payloads:
             copy = payload + struct.pack("<I", crc32(payload))
-            data += copy + copy
-        write_new(self._store, self._name, data)
+            data.extend(copy)
+            data.extend(copy)
+        write_new(self._store, self._name, bytes(data))
         self.count = len(payloads)
 
 
@@ -205,19 +208,26 @@ class Memory:
         """Return whether the course file is due for `keep_courses`."""
         return self._courses.count >= COURSES_MAX
 
-    def newest_courses(self) -> "list[bytes]":
-        """Return the newest entry of each course, by session."""
+    def newest_courses(self, floor_s: int) -> "list[bytes]":
+        """Return the newest entry of each course, oldest session first. Courses whose last session lies longer before
+        `floor_s` than the longest interval are left out: no interval of theirs can be too short any more.
+        """
         newest = {}
         for number in range(0, self._courses.count, _READ_SLOTS):
             for payload in self._courses.read(number, _READ_SLOTS):
                 newest[payload[:ID_SIZE]] = payload
-        payloads = list(newest.values())
+        payloads = [payload for payload in newest.values() if _time_of(payload) + _FORGET_S >= floor_s]
         payloads.sort(key=_session_of)
         return payloads
 
     def keep_courses(self, payloads: "list[bytes]") -> None:
         """Replace all course entries by `payloads`; the ledger must know of no more than these."""
         self._courses.rewrite(payloads)
+
+
+def _time_of(payload: bytes) -> int:
+    time_s: int = struct.unpack(_COURSE, payload)[5]
+    return time_s
 
 
 def _session_of(payload: bytes) -> int:
@@ -257,3 +267,12 @@ def check_time(issued_at: int, floor_s: int, calibrated_at: int) -> None:
         raise Refusal(faults.TIME_BACK, "issued_at", issued_at, earliest)
     if floor_s and issued_at > floor_s + limits.TIME_JUMP_MAX_S:
         raise Refusal(faults.TIME_JUMP, "issued_at", issued_at, floor_s + limits.TIME_JUMP_MAX_S)
+
+
+def correction_hmac(key: bytes, serial: str, nonce: str, session: int, floor_s: int, time_s: int, reason: str) -> bytes:
+    """Return the signature of a clock correction to `time_s`: good for one pen, one boot, one session id and one floor,
+    so that it can't be used again after it, or anything else, has moved the time.
+
+    HMAC-SHA-256 over "CLK1", serial, nonce, next session id, present time floor, new time, reason, with spaces between.
+    """
+    return hmac_sha256(key, ("CLK1 %s %s %d %d %d %s" % (serial, nonce, session, floor_s, time_s, reason)).encode())

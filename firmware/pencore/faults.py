@@ -128,15 +128,12 @@ NET_STEPS = const(714)
 SIGNATURE_MISSING = const(801)
 SIGNATURE_WRONG = const(802)
 KEY_UNKNOWN = const(803)
-TOO_MANY_ATTEMPTS = const(804)
 TIME_BACK = const(811)
 TIME_JUMP = const(812)
-TIME_CORRECTION = const(813)
 
 # --- 9xx internal ----------------------------------------------------------------------------------------------------
 INTERNAL = const(901)
 MEMORY_CORRUPT = const(902)
-BUILD_MISMATCH = const(903)
 WATCHDOG_RESET = const(904)
 FLASH_IN_MOTION = const(905)
 
@@ -241,13 +238,10 @@ NAMES = {
     801: "SIGNATURE_MISSING",
     802: "SIGNATURE_WRONG",
     803: "KEY_UNKNOWN",
-    804: "TOO_MANY_ATTEMPTS",
     811: "TIME_BACK",
     812: "TIME_JUMP",
-    813: "TIME_CORRECTION",
     901: "INTERNAL",
     902: "MEMORY_CORRUPT",
-    903: "BUILD_MISMATCH",
     904: "WATCHDOG_RESET",
     905: "FLASH_IN_MOTION",
 }

@@ -183,9 +183,10 @@ class Ledger:
 
     `last_session`: id of the last sealed session (0: none yet). `open`: the session that isn't sealed, or None.
     `acked`: records up to this id are acknowledged. `time_floor_s`: no time before this is taken. `courses`,
-    `cartridges`: how many entries the long-value files hold at least. `latched`: code of the fault that a clear must
-    end, 0 when none. `seal_crc`: CRC-32 of the last record. `single_copies`: slots read from one valid copy. `stale`: a
-    write failed half-way, so memory and flash may differ; `replay` before the next append.
+    `cartridges`: how many entries the long-value files hold at least. `corrected_from_s`, `correction_crc`: the floor
+    before the last correction of the clock, and the CRC-32 of its reason (0: none yet). `latched`: code of the fault
+    that a clear must end, 0 when none. `seal_crc`: CRC-32 of the last record. `single_copies`: slots read from one
+    valid copy. `stale`: a write failed half-way, so memory and flash may differ; `replay` before the next append.
     """
 
     def __init__(self, store: "Store") -> None:
@@ -198,6 +199,8 @@ class Ledger:
         self.last_session = 0
         self.acked = 0
         self.time_floor_s = 0
+        self.corrected_from_s = 0
+        self.correction_crc = 0
         self.courses = 0
         self.cartridges = 0
         self.latched = 0
@@ -298,7 +301,7 @@ class Ledger:
 
     def crowded(self) -> bool:
         """Return whether the journal should be compacted before the next append."""
-        return self.size >= _CROWDED_BYTES
+        return self.size >= _CROWDED_BYTES or self.single_copies > 0
 
     def compact(self) -> None:
         """Write the present state as a fresh journal beside the old one, verify it, and put it in the old one's place.
@@ -314,6 +317,7 @@ class Ledger:
         write_new(self._store, FILE, data)
         self.seq = seq
         self.size = len(data)
+        self.single_copies = 0
         self._bear_witness()
         self.stale = False
 
@@ -352,8 +356,11 @@ class Ledger:
                 entries.append(Entry(INTERRUPT, session.session, zone, elapsed_s, aux=code))
             if session.more_interruptions:
                 entries.append(Entry(INTERRUPT, session.session, NO_ZONE, made=session.more_interruptions))
-            # OPEN sets the time floor to the session's issue; a correction may have moved it since.
-            entries.append(Entry(CLOCK, aux=self.time_floor_s))
+        # OPEN sets the time floor to the session's issue; a correction may have moved it since, and stays on the books.
+        if session is not None or self.corrected_from_s or self.correction_crc:
+            entries.append(
+                Entry(CLOCK, reserved=self.corrected_from_s, made=self.correction_crc, aux=self.time_floor_s)
+            )
         if self.latched:
             entries.append(Entry(INTERRUPT, 0, aux=self.latched, flags=FLAG_LATCHED))
         return entries
@@ -394,6 +401,8 @@ class Ledger:
             self.cartridges = entry.aux
         elif kind == CLOCK:
             self.time_floor_s = entry.aux
+            self.corrected_from_s = entry.reserved
+            self.correction_crc = entry.made
         elif kind == CHECKPOINT:
             self.last_session = entry.session
             self.acked = entry.reserved

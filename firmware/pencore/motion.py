@@ -144,7 +144,7 @@ class Motion:
             raise Fault(faults.STROKE_SEQUENCE, evidence.index)
         self._next_index += 1
         if evidence.flags:
-            raise Fault(trip_code(evidence.flags), evidence.index)
+            raise Fault(trip_code(evidence.flags) or faults.INTERNAL, evidence.index)
         if evidence.net_steps:
             raise Fault(faults.NET_STEPS, evidence.net_steps)
         if evidence.clear_step < 0:

@@ -150,9 +150,9 @@ class Engine(Protocol):
 class Store(Protocol):
     """A folder of small files on the pen's flash; a name may put its file one folder deeper ("witness/seq.bin"), where
     the file system keeps its books in other blocks. Every method raises OSError when the flash or its file system
-    fails, and the next call mounts it anew: what it holds in memory may no longer be what the flash holds. Each write is
-    synced when it returns, and is wholly old or wholly new after a power cut; only a file that its first `append` makes
-    may be left there empty."""
+    fails, and the next call mounts it anew: what it holds in memory may no longer be what the flash holds. Each write
+    is synced when it returns, and is wholly old or wholly new after a power cut; only a file that its first `append`
+    makes may be left there empty."""
 
     def names(self) -> "list[str]":
         """Return the names of all files, those of folders aside, in any order."""

@@ -61,7 +61,7 @@ def check(provision: Provision) -> None:
         ("geometry.v_max_um_s", geometry.v_max_um_s, 1_000, 1_000_000),
         ("geometry.a_max_mm_s2", geometry.a_max_mm_s2, 100, 100_000),
         ("geometry.retract_offset_um", geometry.retract_offset_um, 100, 2_000),
-        ("geometry.home_margin_steps", geometry.home_margin_steps, 0, 4 * geometry.microsteps),
+        ("geometry.home_margin_steps", geometry.home_margin_steps, 0, 2 * geometry.microsteps),
         ("geometry.stop_um", geometry.stop_um, limits.DEPTH_MIN_UM, 5_000),
         ("geometry.dwell_us", geometry.dwell_us, 0, 20_000),
         ("geometry.step_um", geometry.um_ceil(1), 1, _STEP_MAX_UM),

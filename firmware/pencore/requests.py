@@ -6,10 +6,9 @@ of them can start a stroke. Allocates the answer; `load.begin` a buffer of the p
 
 from pencore import course, faults, profile, record, session, signals, tasks, version, wire
 from pencore.compat import const
-from pencore.digest import DIGEST_SIZE, equal, hmac_sha256, sha256, to_hex
+from pencore.digest import DIGEST_SIZE, crc32, equal, sha256, to_hex
 from pencore.faults import Refusal
 from pencore.ledger import ACK, CLOCK, FLAG_CLEARED, INTERRUPT, NO_ZONE, Entry
-from pencore.units import U32_MAX
 
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
@@ -318,7 +317,19 @@ def clock_correct(pen: "Runner", params: "Params") -> "Result":
     provision = _provision(pen)
     _idle(pen)
     _at_rest(pen)
-    signature = correction_hmac(provision.key, provision.serial, pen.talk.nonce, params["time"], params["reason"])
+    if pen.session is not None and not pen.session.opened:
+        # Its time was checked against the floor that this would move.
+        raise Refusal(faults.STATE_FORBIDS, "state", pen.state)
+    floor_s = pen.ledger.time_floor_s
+    signature = course.correction_hmac(
+        provision.key,
+        provision.serial,
+        pen.talk.nonce,
+        pen.ledger.next_session(),
+        floor_s,
+        params["time"],
+        params["reason"],
+    )
     if params["key_id"] != provision.key_id:
         raise Refusal(faults.KEY_UNKNOWN if params["key_id"] else faults.SIGNATURE_MISSING, "key_id")
     expected = to_hex(signature) if provision.key_id else _NO_HMAC
@@ -326,7 +337,7 @@ def clock_correct(pen: "Runner", params: "Params") -> "Result":
         raise Refusal(faults.SIGNATURE_WRONG, "hmac")
     if params["time"] < provision.calibrated_at:
         raise Refusal(faults.TIME_BACK, "time", params["time"], provision.calibrated_at)
-    pen.append([Entry(CLOCK, reserved=pen.ledger.time_floor_s, aux=params["time"])])
+    pen.append([Entry(CLOCK, reserved=floor_s, made=crc32(params["reason"].encode()), aux=params["time"])])
     return {"time_floor": pen.ledger.time_floor_s}
 
 
@@ -335,18 +346,13 @@ def record_list(pen: "Runner", params: "Params") -> "Result":
     """Return the ids of up to 64 records after `after` that are still on the pen."""
     ledger = pen.ledger
     sessions: "list[int]" = []
-    first = max(params["after"] + 1, oldest_kept(pen))
+    first = max(params["after"] + 1, tasks.oldest_kept(pen.ledger))
     for session_id in range(first, ledger.last_session + 1):
         if len(sessions) == _LIST_MOST:
             break
         if pen.ports.store.size(tasks.record_name(session_id)) > 0:
             sessions.append(session_id)
     return {"sessions": sessions, "acked": ledger.acked}
-
-
-def oldest_kept(pen: "Runner") -> int:
-    """Return the lowest id a kept record can have: all that are not acknowledged, and the last one."""
-    return max(1, min(pen.ledger.acked + 1, pen.ledger.last_session))
 
 
 def record_read(pen: "Runner", params: "Params") -> "Result":
@@ -375,11 +381,6 @@ def record_ack(pen: "Runner", params: "Params") -> "Result":
     pen.append([Entry(ACK, wanted)])
     pen.start(tasks.drop_record(pen, wanted - 1))
     return {"acked": ledger.acked}
-
-
-def correction_hmac(key: bytes, serial: str, nonce: str, time_s: int, reason: str) -> bytes:
-    """Return the signature of a clock correction: HMAC-SHA-256 over "CLK1", serial, nonce of the boot, time, reason."""
-    return hmac_sha256(key, ("CLK1 %s %s %d %s" % (serial, nonce, time_s & U32_MAX, reason)).encode())
 
 
 HANDLERS: "dict[str, Callable[[Runner, Params], Result]]" = {

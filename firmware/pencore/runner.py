@@ -18,7 +18,7 @@ from pencore.faults import Fault, Refusal
 from pencore.ledger import NO_ZONE, Entry, Ledger
 from pencore.motion import Motion, trip_code
 from pencore.requests import HANDLERS, Transfer
-from pencore.units import ms_since
+from pencore.units import ms_add, ms_since
 
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
@@ -100,7 +100,8 @@ class Runner:
         if self.ledger.latched:
             self._latch(self.ledger.latched)
         else:
-            self.fire(session.RESUMED if self.session is not None else session.BOOTED)
+            code = faults.LEDGER_ONE_COPY if self.ledger.single_copies else 0
+            self.fire(session.RESUMED if self.session is not None else session.BOOTED, code)
 
     def recall(self) -> None:
         """Read provisioning, ledger, memory and the last record; Fault when any is missing or not whole.
@@ -112,17 +113,10 @@ class Runner:
         self.sound = False
         self.session = None
         self.untidy = True
-        size = store.size(provision.FILE)
-        if size < 0:
-            if self.ledger.exists():
-                raise Fault(faults.PROVISION_MISSING)
-            self.provision = None
+        self.provision = None
+        if store.size(provision.FILE) < 0 and not self.ledger.exists():
             return
-        try:
-            self.provision = provision.decode(store.read(provision.FILE, 0, size))
-        except Refusal:
-            self.provision = None
-            raise Fault(faults.PROVISION_CORRUPT, size) from None
+        self.provision = tasks.read_provision(store)
         bounds = self.provision.bounds
         self.motion = Motion(self.ports.engine, bounds.geometry, self.provision.backoff_um)
         self.ledger.replay()
@@ -131,7 +125,11 @@ class Runner:
         account = self.ledger.open
         if account is not None:
             self.profile_data = tasks.read_session(store, account)
-            self.session = session.Session(profile.decode(self.profile_data), account, bounds.cartridge_strokes)
+            try:
+                loaded = profile.decode(self.profile_data)
+            except Refusal:
+                raise Fault(faults.LEDGER_CORRUPT, account.session) from None
+            self.session = session.Session(loaded, account, bounds.cartridge_strokes)
             self._elapsed_ms = account.elapsed_s * 1000
             # The account keeps its first faults only, the latch the last one.
             opened = self.ledger.latched == faults.CARTRIDGE_OPENED
@@ -257,12 +255,13 @@ class Runner:
         """Driver off; strokes that may have begun unjudged are forfeited."""
         if self.motion is not None:
             lost = self.motion.cut()
-            if self.session is not None:
-                self.session.forfeit(lost)
         else:
+            lost = 0
             self.ports.engine.disarm()
         self._coasting = True
         self._cut_ms = self.now_ms
+        if self.session is not None:
+            self.session.forfeit(lost)
 
     # --- tasks -------------------------------------------------------------------------------------------------------
     def start(self, task: "Iterator[None]") -> None:
@@ -293,7 +292,8 @@ class Runner:
         """
         owes_seal = self.must_seal and self.session is not None and self.state != wire.SEALING
         owes_settlement = self.state != wire.RUNNING and self.unsettled()
-        if not (self.recovery or self.unlogged or owes_seal or owes_settlement or self.untidy):
+        crowded = self.ledger.crowded() and not session.is_in(self.state, session.DRIVEN)
+        if not (self.recovery or self.unlogged or owes_seal or owes_settlement or crowded or self.untidy):
             return
         if not self.sound or not self.at_rest():
             return
@@ -305,6 +305,8 @@ class Runner:
             self._task = tasks.seal_opened(self)
         elif owes_settlement:
             self._task = tasks.settle(self)
+        elif crowded:
+            self._task = tasks.compact(self)
         else:
             self._task = tasks.tidy(self)
 
@@ -339,8 +341,12 @@ class Runner:
             raise Fault(faults.FLASH_IN_MOTION)
         begin_ms = self.ports.clock.now_ms()
         act()
-        spent_ms = ms_since(self.ports.clock.now_ms(), begin_ms)
-        self.talk.heard_ms = (self.talk.heard_ms + max(0, spent_ms)) & 0xFFFFFFFF
+        # What follows in this turn happens after the write, not at the turn's beginning.
+        self.now_ms = self.ports.clock.now_ms()
+        spent_ms = max(0, ms_since(self.now_ms, begin_ms))
+        self.talk.heard_ms = ms_add(self.talk.heard_ms, spent_ms)
+        if self.session is not None and self.session.opened:
+            self._elapsed_ms += spent_ms
 
     def append(self, entries: "list[Entry]") -> None:
         """Append to the ledger under the rules of `write`."""
@@ -382,10 +388,15 @@ class Runner:
     def fail(self, code: int, aux: int) -> None:
         """End everything: driver off, FAULT, latched, to be logged as soon as the pen is at rest."""
         self._task = None
+        try:
+            self.cut()
+        except Fault as fault:
+            # The driver is off; the counters are found flipped only now.
+            code = fault.code
+            aux = fault.aux
         if code == faults.MEMORY_CORRUPT:
             # These counters lie; those in flash don't.
             self.session = None
-        self.cut()
         if faults.LEDGER_MISSING <= code <= faults.PROVISION_CORRUPT or code == faults.MEMORY_CORRUPT:
             # What can't be trusted is not written on before a clear has read all of it anew (`recall`), which forfeits
             # whatever is reserved.
@@ -434,7 +445,8 @@ class Runner:
         if self._ahead and not talk.pending():
             talk.feed(self._ahead)
             self._ahead = b""
-        talk.work(self.now_ms)
+        # By the clock and not by the turn's beginning: a write in this turn may have taken longer than the lease.
+        talk.work(self.ports.clock.now_ms())
 
     def _answer(self, request: wire.Request) -> "Mapping[str, Any]":
         if not wire.allowed(request.method, self.state):

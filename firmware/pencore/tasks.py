@@ -8,7 +8,7 @@ on.
 Allocates one generator per task, one plan per arming or zone change, one record per session. Nothing per stroke.
 """
 
-from pencore import faults, limits, profile, record, session
+from pencore import faults, limits, profile, provision, record, session
 from pencore.compat import const
 from pencore.digest import DIGEST_SIZE, ZERO_DIGEST, crc32
 from pencore.faults import Fault, Refusal
@@ -27,13 +27,12 @@ from pencore.ledger import (
 )
 from pencore.motion import Motion
 from pencore.planner import Plan
-from pencore.provision import Provision
 from pencore.session import Session
 from pencore.units import ms_since
 
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from pencore.ports import Store
     from pencore.runner import Runner
@@ -41,6 +40,7 @@ if TYPE_CHECKING:
 SESSION_FILE = "session.bin"
 RECORDS_MAX = const(64)
 """Unacknowledged records the pen keeps; with so many it takes no new session."""
+_RECORD_PREFIX = "rec"
 _RECORD_NAME = "rec%08x.bin"
 _PLAN_PIECE = const(16)
 _REST_MS = const(2000)
@@ -50,6 +50,11 @@ _REST_MS = const(2000)
 def record_name(session_id: int) -> str:
     """Return the name of the file that holds the record of `session_id`."""
     return _RECORD_NAME % session_id
+
+
+def oldest_kept(ledger: Ledger) -> int:
+    """Return the lowest id a kept record can have: all that are not acknowledged, and the last one."""
+    return max(1, min(ledger.acked + 1, ledger.last_session))
 
 
 def read_record(store: "Store", session_id: int) -> bytes:
@@ -71,6 +76,17 @@ def read_head(store: "Store", ledger: Ledger) -> bytes:
     return data[len(data) - DIGEST_SIZE :]
 
 
+def read_provision(store: "Store") -> provision.Provision:
+    """Return the pen's provisioning as flash has it; Fault PROVISION_MISSING or PROVISION_CORRUPT."""
+    size = store.size(provision.FILE)
+    if size < 0:
+        raise Fault(faults.PROVISION_MISSING)
+    try:
+        return provision.decode(store.read(provision.FILE, 0, size))
+    except Refusal:
+        raise Fault(faults.PROVISION_CORRUPT, size) from None
+
+
 def read_session(store: "Store", account: OpenSession) -> bytes:
     """Return the open session's profile as it was loaded; Fault LEDGER_CORRUPT when it isn't the one in the ledger."""
     size = store.size(SESSION_FILE)
@@ -81,7 +97,7 @@ def read_session(store: "Store", account: OpenSession) -> bytes:
 
 
 # --- what tasks need of the pen --------------------------------------------------------------------------------------
-def _parts(pen: "Runner") -> "tuple[Session, Motion, Provision]":
+def _parts(pen: "Runner") -> "tuple[Session, Motion, provision.Provision]":
     """Return session, motion and provision of a pen that has all three."""
     if pen.session is None or pen.motion is None or pen.provision is None:
         raise Fault(faults.INTERNAL)
@@ -124,8 +140,9 @@ def _plan(pen: "Runner", zone: int) -> "Iterator[None]":
     """Make the table of `zone` from the profile's bytes, load the guards with its limit, and make it the zone at
     work.
     """
-    work, motion, provision = _parts(pen)
-    bounds = provision.bounds
+    work, motion, _ = _parts(pen)
+    # Anew from flash: a bit flipped in memory in a geometry would deepen the table and its guard alike.
+    bounds = read_provision(pen.ports.store).bounds
     try:
         # Decoded anew: the digest proves that the profile in memory still is the one that was loaded.
         checked = profile.decode(pen.profile_data)
@@ -153,14 +170,31 @@ def recover(pen: "Runner") -> "Iterator[None]":
 
 
 def tidy(pen: "Runner") -> "Iterator[None]":
-    """Remove the files that a cut between writing beside and renaming has left."""
+    """Remove what cuts have left: files written beside and not renamed, acknowledged records that are not the last."""
     yield from _rest(pen)
     pen.untidy = False
-    pen.write(lambda: sweep(pen.ports.store))
+    store = pen.ports.store
+    pen.write(lambda: sweep(store))
+    kept = oldest_kept(pen.ledger)
+    for name in store.names():
+        if name.startswith(_RECORD_PREFIX) and name < record_name(kept):
+            yield
+            yield from _rest(pen)
+            pen.write(_remover(store, name))
+
+
+def _remover(store: "Store", name: str) -> "Callable[[], None]":
+    return lambda: store.remove(name)
+
+
+def compact(pen: "Runner") -> "Iterator[None]":
+    """Write the journal anew, short."""
+    yield from _rest(pen)
+    pen.write(pen.ledger.compact)
 
 
 def arm(pen: "Runner", zone: int) -> "Iterator[None]":
-    """Home, remember profile and cartridge, plan the first zone, load the guards: HOMING -> ARMED."""
+    """Home, keep the profile in flash, plan the first zone, load the guards: HOMING -> ARMED."""
     work, motion, _ = _parts(pen)
     yield from _settle(pen)
     motion.home(pen.now_ms)
@@ -171,12 +205,6 @@ def arm(pen: "Runner", zone: int) -> "Iterator[None]":
     if not work.opened:
         pen.write(lambda: write_new(pen.ports.store, SESSION_FILE, pen.profile_data))
         yield
-        yield from _rest(pen)
-        pen.write(lambda: pen.memory.remember_cartridge(work.profile.cartridge_id, work.session))
-        yield
-        if pen.memory.cartridge_count() != pen.ledger.cartridges:
-            yield from _append(pen, [Entry(CARTRIDGE, work.session, aux=pen.memory.cartridge_count())])
-            yield
     yield from _plan(pen, zone)
     pen.fire(session.HOMED)
 
@@ -189,16 +217,22 @@ def select(pen: "Runner", zone: int) -> "Iterator[None]":
 
 
 def reserve(pen: "Runner") -> "Iterator[None]":
-    """Reserve the next block in flash, read back; only then let the engine have it. The first one consumes the id."""
+    """Reserve the next block in flash, read back; only then let the engine have it. The first one consumes id and
+    cartridge.
+    """
     work, motion, _ = _parts(pen)
     if work.opened:
         yield from _append(pen, [work.reserve_entry(pen.elapsed_s())])
     else:
-        yield from _append(pen, work.opening_entries(crc32(pen.profile_data)))
+        yield from _rest(pen)
+        pen.write(lambda: pen.memory.remember_cartridge(work.profile.cartridge_id, work.session))
+        yield
+        entries = [Entry(CARTRIDGE, work.session, aux=pen.memory.cartridge_count())]
+        entries.extend(work.opening_entries(crc32(pen.profile_data)))
+        yield from _append(pen, entries)
         pen.opened_session()
     work.reserved(pen.ledger.open)
-    # The write may have taken a second: strokes are overdue from now on, not from the beginning of this turn.
-    motion.allow(work.outstanding(), pen.ports.clock.now_ms())
+    motion.allow(work.outstanding(), pen.now_ms)
 
 
 def settle(pen: "Runner") -> "Iterator[None]":
@@ -269,7 +303,7 @@ def _seal(pen: "Runner", reason: int) -> "Iterator[None]":
     yield
     yield from _rest(pen)
     if pen.memory.courses_crowded():
-        payloads = pen.memory.newest_courses()
+        payloads = pen.memory.newest_courses(pen.ledger.time_floor_s)
         # The ledger hears of the smaller number first: a cut in between leaves more entries than it knows, never fewer.
         yield from _append(pen, [Entry(COURSE, aux=len(payloads))])
         yield

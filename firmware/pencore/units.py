@@ -65,7 +65,7 @@ class Geometry:
     | v_max_um_s | um/s | 1,000..1,000,000 |
     | a_max_mm_s2 | mm/s2 | 100..100,000 |
     | retract_offset_um | um from home down to depth 0 | 100..2,000 |
-    | home_margin_steps | steps that home lies behind the sensor's edge | 0..4 full steps |
+    | home_margin_steps | steps that home lies behind the sensor's edge | 0..2 full steps |
     | stop_um | depth of the mechanical stop, um | 100..5,000 |
     | dwell_us | pause at full depth, us | 0..20,000 |
 

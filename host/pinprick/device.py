@@ -14,19 +14,27 @@ armed a thread of the pen's Link keeps the lease.
 
 import queue
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
 
-from pencore import faults, limits, wire
+from pencore import faults, limits, provision, wire
 from pencore import profile as core
 from pencore.digest import sha256
 from pencore.units import Geometry
 from pinprick import wording
-from pinprick.errors import PEN_SILENT, RECORD_MISMATCH, Mismatch, NoDevice, PinprickError, ValidationFailed
+from pinprick.errors import (
+    NOT_A_PEN,
+    PEN_SILENT,
+    RECORD_MISMATCH,
+    Mismatch,
+    NoDevice,
+    PinprickError,
+    ValidationFailed,
+)
 from pinprick.link import Link, PenRefused
 from pinprick.profiles import ProfileFile, check, to_core
 from pinprick.records import RecordStore, SavedRecord
@@ -42,6 +50,8 @@ _ASK_S = 0.5
 _STOP_SEEN_S = 0.5
 _CHUNK = wire.BASE64_MAX * 3 // 4
 _QUEUE_MOST = 1000
+_BACKOFF_UM = 50
+"""Homing's back-off that every provision may have; a pen doesn't tell its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,15 +232,36 @@ class Pen:
 
     # --- who and how -------------------------------------------------------------------------------------------------
     def hello(self) -> PenInfo:
-        """Begin (anew, after the pen was reset), and return what the pen says of itself; kept as `info`."""
+        """Begin (anew, after the pen was reset), and return what the pen says of itself; kept as `info`.
+
+        Raises as `Link.hello` does, and NOT_A_PEN for bounds that no pen can have.
+        """
         fields = self._link.hello()
         fields.pop("request_id")
         fields["open_digest"] = bytes.fromhex(fields["open_digest"])
         fields["ledger_head"] = bytes.fromhex(fields["ledger_head"])
         fields["zone_caps_um"] = tuple(fields["zone_caps_um"])
         fields["geometry"] = tuple(fields["geometry"])
-        self.info = PenInfo(**fields)
-        return self.info
+        info = PenInfo(**fields)
+        if info.serial:
+            self._check_bounds(info)
+        self.info = info
+        return info
+
+    def _check_bounds(self, info: PenInfo) -> None:
+        """Refuse what `pencore.provision` refuses: profiles are checked by dividing by these numbers."""
+        claimed = provision.Provision(info.serial, info.bounds())
+        claimed.backoff_um = _BACKOFF_UM
+        try:
+            provision.check(claimed)
+        except faults.Refusal as refusal:
+            raise NoDevice(
+                NOT_A_PEN,
+                f"What is connected to {self.port} gives bounds that no pen has ({refusal.field}).",
+                field=refusal.field,
+                given=refusal.given,
+                limit=refusal.limit,
+            ) from None
 
     def status(self) -> Status:
         """Return how far the session is."""
@@ -318,14 +349,15 @@ class Pen:
 
     def pause(self) -> None:
         """Have the pen finish the stroke in progress and wait for a fresh press."""
-        self._ask("pause")
+        self._expect("pause", self._ask("pause"), (wire.PAUSED,))
 
     def stop(self) -> None:
         """Stop the pen at once, from any thread, whatever else is being asked; returns when the pen says it has
         stopped.
 
         The stop byte goes out before anything else and waits for nothing. Raises NoDevice when no answer comes: the pen
-        may have stopped all the same, and pauses by itself within two seconds.
+        may have stopped all the same, and pauses by itself within two seconds. Raises PinprickError INTERNAL when the
+        pen answers that it has not stopped.
         """
         with self._following() as heard:
             self._link.send_stop()
@@ -338,17 +370,18 @@ class Pen:
                 if isinstance(update, StateChange) and update.state == wire.FAULT:
                     return
             # Not told: the pen had stopped before, or the byte got lost. The request says which.
-            self._link.request("stop")
+            self._expect("stop", self._link.request("stop"), (wire.FAULT,))
 
     def finish(self, *, wait: bool = True) -> None:
         """Have the pen seal the session (or unload a profile that made no stroke); returns when it is SAFE."""
         with self._following() as heard:
-            if self._ask("finish")["state"] == wire.SEALING and wait:
+            state = self._expect("finish", self._ask("finish"), (wire.SEALING, wire.SAFE))
+            if state == wire.SEALING and wait:
                 self._wait(heard, (wire.SAFE,), (wire.SEALING,), lambda _: True)
 
     def clear(self) -> None:
         """Leave FAULT; PenRefused as long as its cause is there."""
-        self._ask("clear")
+        self._expect("clear", self._ask("clear"), (wire.SAFE, wire.LOADED))
 
     def send_damaged(self, method: str, at: int = 30, mask: int = 0x01, **params: Any) -> PenRefused:
         """Send a request as if byte `at` of its line had been changed on the way, and return what the pen says of it.
@@ -360,13 +393,22 @@ class Pen:
 
     # --- records -----------------------------------------------------------------------------------------------------
     def record_list(self) -> tuple[list[int], int]:
-        """Return the ids of the sessions whose records are on the pen, and up to which they are acknowledged."""
+        """Return the ids of the sessions whose records are on the pen, and up to which they are acknowledged.
+
+        Mismatch RECORD_MISMATCH when they do not ascend.
+        """
         sessions: list[int] = []
         while True:
-            fields = self._ask("record.list", after=sessions[-1] if sessions else 0)
+            last = sessions[-1] if sessions else 0
+            fields = self._ask("record.list", after=last)
             if not fields["sessions"]:
                 return sessions, int(fields["acked"])
-            sessions += fields["sessions"]
+            for session in fields["sessions"]:
+                if session <= last:
+                    message = "The pen's list of records does not go on."
+                    raise Mismatch(RECORD_MISMATCH, message, field="sessions", given=session, limit=last + 1)
+                sessions.append(session)
+                last = session
 
     def record_read(self, session: int) -> bytes:
         """Return the bytes of a record; Mismatch when its pieces don't make a whole."""
@@ -384,9 +426,12 @@ class Pen:
 
     def record_ack(self, session: int, digest: bytes) -> None:
         """Tell the pen that the record with this digest is kept here; the oldest comes first. Then the pen may drop
-        it.
+        it. Mismatch RECORD_MISMATCH when the pen takes it for another.
         """
-        self._ask("record.ack", session=session, sha256=digest.hex())
+        acked = self._ask("record.ack", session=session, sha256=digest.hex())["acked"]
+        if acked != session:
+            message = f"Record {session} was acknowledged, but the pen takes it for record {acked}."
+            raise Mismatch(RECORD_MISMATCH, message, field="acked", given=acked, limit=session)
 
     def pull_records(self, store: RecordStore) -> list[SavedRecord]:
         """Save every record of the pen in `store`, verified, and acknowledge those that were not yet; oldest first.
@@ -447,6 +492,22 @@ class Pen:
             return state if state in states else self._wait(heard, states, range(wire.FAULT), None, timeout_s)
 
     # --- within ------------------------------------------------------------------------------------------------------
+    def _expect(self, method: str, answer: Mapping[str, Any], wanted: tuple[int, ...]) -> int:
+        """Return the state in the answer to `method`; PinprickError INTERNAL unless it is `wanted`.
+
+        A pen that was asked to stop and goes on must not look like one that has stopped.
+        """
+        state = int(answer["state"])
+        if state not in wanted:
+            raise PinprickError(
+                faults.INTERNAL,
+                f"The pen took the request {method}, but did not do it: it says that it is {wire.STATE_NAMES[state]}.",
+                field="state",
+                given=wire.STATE_NAMES[state],
+                hint="Lift the pen off the skin and take its power away.",
+            )
+        return state
+
     def _ask(self, method: str, **params: Any) -> dict[str, Any]:
         """Make a request; make it again, for a while, when the pen is busy."""
         deadline = time.monotonic() + BUSY_S

@@ -9,7 +9,9 @@ import os
 import socket
 from typing import Protocol
 
-_PIECE = 65_536
+_PIECE = 4096
+_BEHIND = 65_536
+"""Bytes that a TCP connection holds, on this side, for a pen that is behind; a stop waits behind them."""
 
 
 class End(Protocol):
@@ -171,6 +173,8 @@ class TcpEnd:
     def __init__(self, port: int = 0) -> None:
         self._listener = socket.create_server(("127.0.0.1", port))
         self._listener.setblocking(False)
+        # Connections have it from the listener.
+        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BEHIND)
         self.address = f"socket://127.0.0.1:{self._listener.getsockname()[1]}"
         self._host: SocketEnd | None = None
 

@@ -303,8 +303,12 @@ class SimStore:
     """The pen's files on littlefs: `Store` of the ports. Construct it at power-up.
 
     Like the stock image it makes a new file system when it cannot mount the old one: `reformatted` tells, and the
-    firmware finds its ledger missing. Raises OSError as the pen does, and mounts anew after it; `PowerCut` once the
-    power is gone. `close` gives littlefs' memory back.
+    firmware finds its ledger missing. Raises OSError as the pen does; `PowerCut` once the power is gone. `close` gives
+    littlefs' memory back.
+
+    After an error it mounts anew before the next operation, as the real pen's store does: what littlefs then holds in
+    memory may differ from the flash, and it ends the whole process when it finds that out. A pen without power mounts
+    nothing.
     """
 
     def __init__(self, device: FlashDevice) -> None:
@@ -341,9 +345,8 @@ class SimStore:
         May be called inside one of the store's own operations (the power goes in its middle): it waits for its end.
         """
         self._closed = True
-        if self._mounted and not self._busy:
-            self._mounted = False
-            lfs.unmount(self._fs)
+        if not self._busy:
+            self._unmount()
 
     def refuse_space(self, full: bool) -> None:
         """Let every write find the flash full, or have room again."""
@@ -410,10 +413,17 @@ class SimStore:
 
     def _mount_anew(self) -> None:
         """Forget what littlefs holds in memory: after an operation that failed it may differ from the flash."""
-        lfs.unmount(self._fs)
+        self._unmount()
         self._fs = lfs.LFSFilesystem()
         lfs.mount(self._fs, self._config)
+        self._mounted = True
         self._distrusted = False
+
+    def _unmount(self) -> None:
+        """Give littlefs' memory back, once: a mount that failed has given it back by itself."""
+        if self._mounted:
+            self._mounted = False
+            lfs.unmount(self._fs)
 
     def _need_space(self) -> None:
         if self._full:

@@ -28,6 +28,8 @@ Answer = dict[str, Any]
 
 AFTER_MOST_MS = 3_600_000
 """Longest `after_ms`."""
+LIMIT_MOST_UM = 10_000
+"""Largest `limit_um`: more than any needle can come out."""
 
 
 class BadCommand(ValueError):
@@ -109,8 +111,9 @@ def _power_on(world: World, _: Command) -> Answer:
 def _zone(world: World, command: Command) -> Answer:
     label = command.get("label")
     limit_um = command.get("limit_um")
-    if not isinstance(label, str) or not (limit_um is None or type(limit_um) is int):
-        raise BadCommand("zone wants a label and a limit_um: a whole number or null")
+    given = type(limit_um) is int and 0 <= limit_um <= LIMIT_MOST_UM
+    if not isinstance(label, str) or not (limit_um is None or given):
+        raise BadCommand(f"zone wants a label and a limit_um: a whole number from 0 to {LIMIT_MOST_UM} or null")
     world.plant.label(label)
     world.plant.set_limit_um(limit_um)
     return {}

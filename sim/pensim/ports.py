@@ -57,9 +57,9 @@ class Cable:
         self.received_bytes += taken
         return taken
 
-    def waiting(self) -> bool:
-        """Return whether bytes wait for the pen."""
-        return bool(self._to_pen)
+    def waiting(self) -> int:
+        """Return how many bytes wait for the pen."""
+        return len(self._to_pen)
 
     # --- the host's end ----------------------------------------------------------------------------------------------
     def send(self, data: bytes) -> None:

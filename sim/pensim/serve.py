@@ -12,7 +12,7 @@ Two clocks meet here, the pen's simulated one and the real one of host and opera
   their own clock never loses it by the pen's, and whoever is gone does lose it.
 
 A host that doesn't read holds up nothing: what it does not take waits in the cable, which holds 4 KiB, and then in the
-pen, which drops telemetry.
+pen, which drops telemetry. A host that says more than the pen can hear is heard no faster: the rest waits on its side.
 """
 
 import contextlib
@@ -41,6 +41,8 @@ _IDLE_TICK_S = 0.05
 _NAP_S = 0.001
 _STEP_MS = 1000
 _BEHIND_S = 0.5
+_HEAR_MOST = 4096
+"""Bytes that may wait for the pen before no more are taken from the host."""
 _WORKING = (wire.BOOT, wire.HOMING, wire.RUNNING, wire.SEALING)
 _LEASED = (wire.ARMED, wire.RUNNING, wire.PAUSED)
 
@@ -105,14 +107,19 @@ class PenServer:
             self._wake_out.close()
 
     def _listen(self, wait_s: float) -> None:
-        """Wait for bytes or a command, at most `wait_s`, and give the bytes to the pen."""
-        watched = self.end.watched()
+        """Wait for bytes or a command, at most `wait_s`, and give the bytes to the pen.
+
+        None are taken while too many wait for the pen. It always works those off, so that what is behind them, a stop
+        or the end of the connection, is found out about as well.
+        """
+        full = self.world.cable.waiting() > _HEAR_MOST
+        watched = [] if full else self.end.watched()
         wake = self._wake_in.fileno()
         ready = select.select([*watched, wake], [], [], wait_s)[0]
         if wake in ready:
             with contextlib.suppress(BlockingIOError):
                 self._wake_in.recv(4096)
-        if watched and ready in ([], [wake]):
+        if full or (watched and ready in ([], [wake])):
             return
         data = self.end.receive()
         if data and self.world.powered:
@@ -152,17 +159,22 @@ class PenServer:
             try:
                 self._waiting.append((command, delay_ms(command)))
             except BadCommand as problem:
-                self._answer({"event": "refused", "do": command.get("do"), "problem": str(problem)})
+                self._refuse(command, problem)
         while self._waiting and self._until_act_ms() <= 0:
             command, _ = self._waiting.popleft()
             self._acted = self.world.clock.now
             try:
                 said = carry_out(self.world, command)
             except BadCommand as problem:
-                self._answer({"event": "refused", "do": command.get("do"), "problem": str(problem)})
+                self._refuse(command, problem)
                 continue
             at_ms = self.world.clock.now // TICKS_PER_MS
             self._answer({"event": "done", "do": command["do"], "at_ms": at_ms, **said})
+
+    def _refuse(self, command: Command, problem: BadCommand) -> None:
+        """Answer a command that is none; a `do` that is no name may be what nobody can print, and isn't repeated."""
+        name = command.get("do")
+        self._answer({"event": "refused", "do": name if isinstance(name, str) else None, "problem": str(problem)})
 
     def _until_act_ms(self) -> int:
         """Return how many simulated ms there are until the next command waiting is due, rounded up."""
@@ -199,7 +211,7 @@ class PenServer:
         if not world.powered:
             return False
         runner = world.runner
-        return runner.state in _WORKING or runner.busy() or runner.talk.pending() or world.cable.waiting()
+        return runner.state in _WORKING or runner.busy() or runner.talk.pending() or world.cable.waiting() > 0
 
     def _hold_ms(self) -> int:
         """Return how many ms simulated time may go on before it has to wait for the host; a large number if it
@@ -208,6 +220,7 @@ class PenServer:
         world = self.world
         if not (world.powered and self.end.present and world.runner.state in _LEASED):
             return _STEP_MS
-        if time.monotonic() - self._heard_at >= GRACE_S:
+        if time.monotonic() - self._heard_at >= GRACE_S or world.cable.waiting() > _HEAR_MOST:
+            # A host that has said more than the pen has heard is not the one that is waited for.
             return _STEP_MS
         return HOLD_MS - ms_since(world.clock.now_ms(), world.runner.talk.heard_ms)

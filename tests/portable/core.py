@@ -129,7 +129,7 @@ def memories(acts: "list[list[Any]]") -> "list[Any]":
         elif what == "cartridge":
             seen.append(kept.remember_cartridge(name, session_id))
         elif what == "compact":
-            kept.keep_courses(kept.newest_courses())
+            kept.keep_courses(kept.newest_courses(0))
         elif what == "cartridge?":
             seen.append(kept.cartridge_session(name))
         else:

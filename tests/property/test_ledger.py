@@ -62,6 +62,8 @@ class Model:
     last_session: int = 0
     acked: int = 0
     time_floor_s: int = 0
+    corrected_from_s: int = 0
+    correction_crc: int = 0
     courses: int = 0
     cartridges: int = 0
     latched: int = 0
@@ -87,7 +89,8 @@ class Model:
                 "interruptions": self.interruptions[:16],
                 "more_interruptions": max(0, len(self.interruptions) - 16),
             }
-        names = ("last_session", "acked", "time_floor_s", "courses", "cartridges", "latched", "seal_crc")
+        names = ["last_session", "acked", "time_floor_s", "corrected_from_s", "correction_crc", "courses", "cartridges"]
+        names += ["latched", "seal_crc"]
         return {"open": account} | {name: getattr(self, name) for name in names}
 
 
@@ -100,8 +103,8 @@ def apply(model: Model, act: str, one: int, two: int) -> Entry | None:
         model.time_floor_s = one
         return Entry(OPEN, session, len(model.zones), two, aux=one)
     if act == "clock":
-        model.time_floor_s = one
-        return Entry(CLOCK, aux=one)
+        model.corrected_from_s, model.correction_crc, model.time_floor_s = model.time_floor_s, two | 1, one
+        return Entry(CLOCK, reserved=model.corrected_from_s, made=two | 1, aux=one)
     if act == "course":
         model.courses += 1
         return Entry(COURSE, aux=model.courses)

@@ -69,6 +69,18 @@ def test_requests_are_carried_out_in_the_order_of_their_ids() -> None:
     assert desk.done == [("ping", 1), ("ping", 2), ("ping", 9)]
 
 
+def test_one_line_does_not_use_up_the_ids() -> None:
+    desk = Desk()
+    desk.say(ping(1))
+    assert desk.codes(ping(1 + 65_537), ping(0xFFFFFFFF)) == [
+        (65_538, faults.WIRE_BAD_PARAM),
+        (0xFFFFFFFF, faults.WIRE_BAD_PARAM),
+    ]
+    assert desk.talk.last_id == 1
+    desk.say(ping(1 + 65_536))
+    assert desk.talk.last_id == 65_537
+
+
 def test_a_repeated_request_gets_the_same_answer_and_is_not_done_again() -> None:
     desk = Desk()
     first = desk.say(ping(1))

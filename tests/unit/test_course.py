@@ -196,7 +196,7 @@ def test_compaction_keeps_the_newest_entry_of_each_course() -> None:
     store.files[COURSE_FILE] += b"".join(course_entry(number, 200 + number) for number in (3, 50, 3))
     kept.check(93, 0)
     before = {number: kept.course(f"course-{number}") for number in range(90)}
-    payloads = kept.newest_courses()
+    payloads = kept.newest_courses(0)
     kept.keep_courses(payloads)
     assert kept.course_count() == len(payloads) == 90
     for number, last in before.items():
@@ -206,6 +206,17 @@ def test_compaction_keeps_the_newest_entry_of_each_course() -> None:
         assert vars(now) == vars(last)
     again = Memory(store)
     again.check(90, 0)
+
+
+def test_a_course_is_forgotten_when_no_interval_can_reach_back_to_it() -> None:
+    """Entry n was issued n + 1 seconds after TODAY_S; an interval has a year at most."""
+    kept, _ = memory(3)
+    year_s = 365 * DAY_S
+    for floor_s, left in ((0, 3), (TODAY_S + 1 + year_s, 3), (TODAY_S + 2 + year_s, 2), (TODAY_S + 4 + year_s, 0)):
+        assert len(kept.newest_courses(floor_s)) == left
+    kept.keep_courses(kept.newest_courses(TODAY_S + 2 + year_s))
+    assert kept.course("course-0") is None
+    assert kept.course("course-1") is not None
 
 
 # --- the rules --------------------------------------------------------------------------------------------------------

@@ -1,7 +1,9 @@
 """The host's Pen against the real firmware in a virtual pen: every operation, its results and its refusals."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,7 +12,7 @@ from pencore.profile import Profile
 from pensim.world import default_provision
 from pinprick import device, errors
 from pinprick.device import ClinicKey, FaultNotice, Pen, PenFault, StateChange, Telemetry, Update
-from pinprick.errors import Mismatch, PinprickError, ValidationFailed
+from pinprick.errors import Mismatch, NoDevice, PinprickError, ValidationFailed
 from pinprick.link import PenRefused
 from pinprick.profiles import load_profile, parse_profile
 from pinprick.records import RecordStore
@@ -44,6 +46,61 @@ def spent(pen: Pen, zone: int) -> bool:
     return not left or left[zone] == 0
 
 
+class Lying:
+    """A pen whose firmware is wrong: it answers some methods with `lies`, and has no other answers than its hello."""
+
+    def __init__(self, **lies: Any) -> None:
+        self.name = "liar"
+        self.asked: list[str] = []
+        self._lies = lies
+        self._said = b""
+
+    def read(self, timeout_s: float) -> bytes:
+        if not self._said:
+            time.sleep(min(timeout_s, 0.01))
+        said, self._said = self._said, b""
+        return said
+
+    def write(self, data: bytes) -> None:
+        for line in data.splitlines(keepends=True):
+            if line.startswith(b"{"):
+                request = wire.decode_request(line)
+                self.asked.append(request.method)
+                lie = self._lies.get(request.method.replace(".", "_"), LIARS_HELLO)
+                answer = lie(request.params) if callable(lie) else lie
+                self._said += wire.encode_result(request.method, request.id, answer)
+
+    def close(self) -> None:
+        pass
+
+
+LIARS_HELLO: dict[str, Any] = {
+    "protocol_major": 1,
+    "protocol_minor": 0,
+    "firmware": "0",
+    "build": "0" * 16,
+    "serial": "LIAR-1",
+    "head": profile.HEAD_PEN,
+    "nonce": "0" * 16,
+    "request_id": 0,
+    "state": wire.SAFE,
+    "session_id": 2,
+    "open_session": 0,
+    "open_digest": "0" * 64,
+    "ledger_head": "0" * 64,
+    "ceiling_um": 2500,
+    "calibration_um": 2500,
+    "calibrated_at": 1,
+    "cartridge_strokes": 1000,
+    "interval_days": 4,
+    "key_id": 0,
+    "time_floor": 0,
+    "records": 1,
+    "zone_caps_um": [],
+    "geometry": default_provision().bounds.geometry.as_list(),
+}
+
+
 # --- who and how -----------------------------------------------------------------------------------------------------
 def test_hello_tells_who_the_pen_is_and_what_it_allows(bench: Served, pen: Pen) -> None:
     info = pen.info
@@ -69,6 +126,18 @@ def test_status_and_ping(bench: Served, pen: Pen) -> None:
     load(pen)
     status = pen.status()
     assert (status.state, status.session_id, status.left, status.session_left) == (wire.LOADED, 1, (60, 40), 100)
+
+
+@pytest.mark.parametrize("place", [0, 1, 2, 3, 4, 5, 7])
+def test_a_pen_with_bounds_that_no_pen_has_is_none(place: int) -> None:
+    geometry = list(LIARS_HELLO["geometry"])
+    geometry[place] = 0
+    with pytest.raises(NoDevice) as caught:
+        Pen(Lying(hello=LIARS_HELLO | {"geometry": geometry}))
+    assert caught.value.code == errors.NOT_A_PEN
+    assert caught.value.field.startswith("geometry.")
+    with Pen(Lying()) as pen:  # nothing else is wrong with it
+        assert pen.info.serial == "LIAR-1"
 
 
 # --- load ------------------------------------------------------------------------------------------------------------
@@ -265,6 +334,24 @@ def test_finish_unloads_what_made_no_stroke(pen: Pen) -> None:
     assert pen.record_list() == ([], 0)
 
 
+@pytest.mark.parametrize(
+    ("method", "states"),
+    [
+        ("stop", (wire.RUNNING, wire.SAFE)),
+        ("pause", (wire.RUNNING, wire.ARMED)),
+        ("finish", (wire.RUNNING, wire.PAUSED, wire.LOADED)),
+        ("clear", (wire.FAULT, wire.RUNNING)),
+    ],
+)
+def test_a_pen_that_does_not_do_what_it_was_asked_is_told_of(method: str, states: tuple[int, ...]) -> None:
+    for state in states:
+        with Pen(Lying(**{method: {"state": state}})) as pen:
+            with pytest.raises(PinprickError) as caught:
+                getattr(pen, method)()
+            assert (caught.value.code, caught.value.field) == (faults.INTERNAL, "state")
+            assert wire.STATE_NAMES[state] in caught.value.message
+
+
 # --- updates ---------------------------------------------------------------------------------------------------------
 def test_updates_come_as_they_happen(bench: Served, pen: Pen) -> None:
     load(pen)
@@ -381,6 +468,26 @@ def test_pieces_that_make_no_whole(monkeypatch: pytest.MonkeyPatch, pen: Pen, pi
     with pytest.raises(Mismatch) as caught:
         pen.record_read(1)
     assert caught.value.code == errors.RECORD_MISMATCH
+
+
+@pytest.mark.parametrize("pages", [[[1], [1]], [[5], [4]], [[1, 3, 2]], [[2, 2]], [[0]]])
+def test_a_list_of_records_that_does_not_go_on_ends(pages: list[list[int]]) -> None:
+    def listed(_: object) -> dict[str, Any]:
+        return {"sessions": pages[min(transport.asked.count("record.list"), len(pages)) - 1], "acked": 0}
+
+    transport = Lying(record_list=listed)
+    with Pen(transport) as pen:
+        with pytest.raises(Mismatch) as caught:
+            pen.record_list()
+        assert caught.value.code == errors.RECORD_MISMATCH
+    assert transport.asked.count("record.list") == len(pages)
+
+
+@pytest.mark.parametrize("acked", [0, 2])
+def test_a_record_that_is_acknowledged_as_another_is_told_of(acked: int) -> None:
+    with Pen(Lying(record_ack={"acked": acked})) as pen, pytest.raises(Mismatch) as caught:
+        pen.record_ack(1, bytes(32))
+    assert (caught.value.code, caught.value.given) == (errors.RECORD_MISMATCH, acked)
 
 
 def test_a_pen_whose_memory_was_set_back_gets_no_profile(bench: Served, pen: Pen, tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ BOUNDS_OF: dict[str, tuple[Change, list[int], list[tuple[int, str, int]]]] = {
     ),
     "microsteps": (
         of_geometry("microsteps"),
-        [1, 2, 4, 8, 16],
+        [2, 4, 8, 16],
         [(value, "geometry.microsteps", 64) for value in (-1, 0, 3, 5, 12, 128, 255)],
     ),
     "v_max_um_s": (
@@ -94,8 +94,8 @@ BOUNDS_OF: dict[str, tuple[Change, list[int], list[tuple[int, str, int]]]] = {
     ),
     "home_margin_steps": (
         of_geometry("home_margin_steps"),
-        [0, 7, 8],
-        [(-1, "geometry.home_margin_steps", 0), (9, "geometry.home_margin_steps", 8)],
+        [0, 3, 4],
+        [(-1, "geometry.home_margin_steps", 0), (5, "geometry.home_margin_steps", 4)],
     ),
     "stop_um": (
         stop,

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pencore import digest, faults, ledger, profile, record, requests, signals, tasks, wire
+from pencore import course, digest, faults, ledger, profile, record, requests, signals, tasks, wire
 from pencore.faults import Refusal
 from pencore.ledger import OPEN, SEAL, Entry
 from tests.portable import samples
@@ -318,7 +318,15 @@ def test_records_are_acknowledged_oldest_first_and_by_their_digest() -> None:
 # --- time -------------------------------------------------------------------------------------------------------------
 def correction(pen: IdealPen, time_s: int, key: bytes = KEY, **changes: Any) -> dict[str, Any]:
     """Return the params of a signed correction; `changes` are made after signing."""
-    hmac = requests.correction_hmac(key, samples.SERIAL, pen.nonce, time_s, "battery")
+    hmac = course.correction_hmac(
+        key,
+        samples.SERIAL,
+        pen.nonce,
+        pen.runner.ledger.next_session(),
+        pen.runner.ledger.time_floor_s,
+        time_s,
+        "battery",
+    )
     return {"time": time_s, "reason": "battery", "key_id": KEY_ID, "hmac": hmac.hex()} | changes
 
 

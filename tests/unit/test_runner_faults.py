@@ -130,6 +130,41 @@ def test_a_table_that_changed_in_memory_is_never_credited() -> None:
     recovered(pen)
 
 
+GEOMETRY = ["steps_per_turn", "lead_um", "retract_offset_um", "full_steps", "microsteps", "a_max_mm_s2", "v_max_um_s"]
+
+
+@pytest.mark.parametrize("name", GEOMETRY)
+def test_a_geometry_that_changed_in_memory_moves_no_needle_deeper(name: str) -> None:
+    """Table and depth guard come from the same numbers: these are read from flash for each."""
+    for bit in range(0, 14):
+        pen = in_state("LOADED")
+        made = pen.runner.provision
+        assert made is not None
+        geometry = made.bounds.geometry
+        setattr(geometry, name, max(1, getattr(geometry, name) ^ 1 << bit))
+        pen.code("arm", zone=0)
+        pen.advance(900)
+        pen.press(400)
+        assert pen.needle.deepest_steps in (0, samples.coarse().stroke_steps(1500))
+        assert pen.log.breaches == []
+
+
+def test_bounds_that_changed_in_memory_widen_nothing() -> None:
+    pen = in_state("LOADED")
+    pen.cut_power()
+    pen.store.files[provision.FILE] = provision.encode(samples.provisioned(calibration_um=1400))
+    pen.boot()
+    assert pen.runner.provision is not None
+    pen.runner.provision.bounds.calibration_um = 2500
+    pen.advance(100)
+    pen.new_cartridge()
+    assert pen.load(samples.filled(SMALL)) == 0
+    pen.ask("arm", zone=0)
+    pen.advance(600)
+    faulted(pen, faults.TABLE_CORRUPT)
+    assert pen.needle.strokes == 0
+
+
 # --- engine and sensors -----------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("state", ["HOMING", "ARMED", "RUNNING", "PAUSED"])
 @pytest.mark.parametrize(

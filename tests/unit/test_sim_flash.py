@@ -246,6 +246,48 @@ def test_failing_cells_are_os_errors_and_ignored_writes_are_found_by_reading_bac
     assert store.size("a") == 1200
 
 
+@pytest.mark.parametrize(("first", "good"), [("ledger.bin", 0), ("new.bin", 0), ("new.bin", 1), ("rec.bin", 4)])
+def test_flash_that_works_again_after_a_failed_write_is_written_on(first: str, good: int) -> None:
+    """What littlefs remembers of the failed write would break an assertion in it, and end the whole process."""
+    store = fresh()
+    store.append("rec.bin", b"r" * 700)
+    store.append("ledger.bin", b"x" * 64)
+    device = store.device
+    count = device.operations + good
+    device.before = lambda operation: device.fail_writes(operation.number >= count)
+    with pytest.raises(OSError, match="IO"):
+        store.append(first, b"a" * 64)
+    device.before = None
+    device.fail_writes(False)
+    store.append("witness/seq.bin", b"b" * 64)
+    assert store.read("witness/seq.bin", 0, 100) == b"b" * 64
+    assert store.read("ledger.bin", 0, 100) == b"x" * 64
+
+
+def test_a_file_system_that_can_no_longer_be_mounted_is_an_os_error_each_time() -> None:
+    store = fresh()
+    store.append("a", b"1" * 600)
+    for block in (0, 1):
+        store.device.image.put(block, 0, b"\0" * BLOCK_SIZE)
+    for _ in range(4):
+        with pytest.raises(OSError, match="CORRUPT"):
+            store.append("a", b"2" * 600)
+    store.close()
+
+
+def test_a_store_without_power_mounts_nothing_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = fresh()
+    store.device.fail_writes(True)
+    with pytest.raises(OSError, match="IO"):
+        store.append("a", b"1")
+    store.device.cut()
+    mounted: list[object] = []
+    monkeypatch.setattr(lfs, "mount", lambda *given: mounted.append(given))
+    with pytest.raises(PowerCut):
+        store.names()
+    assert mounted == []
+
+
 def test_a_vanished_file_system_is_made_anew_and_tells() -> None:
     store = fresh()
     store.append("ledger", b"x")

@@ -166,21 +166,23 @@ def _follow_input(server: "PenServer", out: Output) -> None:
 def _read_commands(server: "PenServer", out: Output) -> None:
     from pensim.hands import BadCommand, from_words
 
-    for line in _input_lines():
-        if line.strip() == "quit":
-            break
-        try:
-            if out.json_lines:
-                command = json.loads(line)
-                if not isinstance(command, dict):
-                    raise BadCommand("a command is a JSON object")
-            else:
-                command = from_words(line)
-        except ValueError as problem:
-            _show(out, {"event": "refused", "do": None, "problem": str(problem)})
-            continue
-        server.submit(command)
-    server.stop()
+    try:
+        for line in _input_lines():
+            if line.strip() == "quit":
+                break
+            try:
+                if out.json_lines:
+                    command = json.loads(line)
+                    if not isinstance(command, dict):
+                        raise BadCommand("a command is a JSON object")
+                else:
+                    command = from_words(line)
+            except (ValueError, RecursionError) as problem:
+                _show(out, {"event": "refused", "do": None, "problem": str(problem)})
+                continue
+            server.submit(command)
+    finally:
+        server.stop()
 
 
 def _input_lines() -> Iterator[str]:

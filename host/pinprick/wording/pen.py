@@ -436,11 +436,6 @@ PEN = {
         _REFUSED,
         "Use the key of the clinic that this pen was set up for.",
     ),
-    faults.TOO_MANY_ATTEMPTS: Wording(
-        "Too many wrongly signed requests came in a row; the pen takes none for a while.",
-        _REFUSED,
-        "Wait, then load from a computer that holds the clinic's key.",
-    ),
     faults.TIME_BACK: Wording(
         "The profile was issued at an earlier time than the pen's last session.",
         _REFUSED,
@@ -450,11 +445,6 @@ PEN = {
         "The profile was issued more than 45 days after the pen's last known time.",
         _REFUSED,
         "Set the computer's clock right and load again; after a long pause make a signed clock correction.",
-    ),
-    faults.TIME_CORRECTION: Wording(
-        "The correction of the pen's time is not signed, gives no reason, or has been used before.",
-        _REFUSED,
-        "Make a new one on a computer that holds the clinic's key, with the reason for it.",
     ),
     # --- 9xx internal
     faults.INTERNAL: Wording(
@@ -467,11 +457,6 @@ PEN = {
         "A value in the pen's memory changed by itself; the pen keeps a second copy and compares.",
         _STOPPED,
         _CLEAR + " " + _SERVICE,
-    ),
-    faults.BUILD_MISMATCH: Wording(
-        "The firmware on the pen is not the one it should be: a file differs from the list it came with.",
-        _LOCKED,
-        "Have a technician flash the pen again.",
     ),
     faults.WATCHDOG_RESET: Wording(
         "The pen's program hung, and the watchdog reset it. An open session is kept as interrupted.",
