@@ -34,6 +34,10 @@ the nose piece, in um.
 The host can load a profile, arm, pause, stop and finish. It **cannot start a stroke**: only a fresh press of the pen's
 own trigger can.
 
+Open the port raw: eight bits, no flow control, no translation of line ends; the baud rate means nothing on USB. The
+bytes of a profile (`PPF1`) and of a record (`PPR1`) are laid out in `firmware/pencore/profile.py` and `record.py`; the
+codes of areas and sides are the places in `AREAS` and `SIDES` of `firmware/pencore/limits.py`, counted from 0.
+
 ## Lines
 
 Everything is said in lines:
@@ -76,9 +80,9 @@ A line that is not legal is refused whole and changes nothing. What is checked, 
 | 9 | the pen's state | `STATE_FORBIDS` | the request's |
 
 `WIRE_BAD_PARAM` names the field, what was given and the bound it broke (lengths, for strings and lists);
-`WIRE_BAD_FORM` gives the offset of the first byte that is not as it should be. Of an unknown method the params are not
-looked at. Answers with `id` null come at most twice a second, however much noise there is, and noise ends at the next
-newline: a host that finds a port in an unknown state sends a newline, then `hello`, and passes over such answers.
+`WIRE_BAD_FORM` gives the offset of the field in which the line is not as it should be (null for check 2). Of an unknown method the params are not
+looked at. Answers with `id` null come at least 500 ms apart, however much noise there is, so a second bad line within that time
+gets none; whoever hears nothing for a second says the line again. Noise ends at the next newline: a host that finds a port in an unknown state sends a newline, then `hello`, and passes over such answers.
 """
 
 _CONVERSATION = """\
@@ -197,7 +201,7 @@ FIELD_TEXT = {
     "time_floor": "earliest time a profile may be issued at, seconds since 1970; 0 for none",
     "uptime_ms": "ms since power-up, wraps",
     "zone": "index of the zone in the profile",
-    "zone_caps_um": "deepest depth of each area, by area code; empty on a pen that is not provisioned",
+    "zone_caps_um": "caps that this pen's provisioning tightens, by area code; an area not listed has the absolute cap",
     "zones": "number of zones",
 }
 
