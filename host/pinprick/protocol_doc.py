@@ -80,9 +80,11 @@ A line that is not legal is refused whole and changes nothing. What is checked, 
 | 9 | the pen's state | `STATE_FORBIDS` | the request's |
 
 `WIRE_BAD_PARAM` names the field, what was given and the bound it broke (lengths, for strings and lists);
-`WIRE_BAD_FORM` gives the offset of the field in which the line is not as it should be (null for check 2). Of an unknown method the params are not
-looked at. Answers with `id` null come at least 500 ms apart, however much noise there is, so a second bad line within that time
-gets none; whoever hears nothing for a second says the line again. Noise ends at the next newline: a host that finds a port in an unknown state sends a newline, then `hello`, and passes over such answers.
+`WIRE_BAD_FORM` gives the offset of the field in which the line is not as it should be (null for check 2). Of an
+unknown method the params are not looked at. Answers with `id` null come at least 500 ms apart, however much noise
+there is, so a second bad line within that time gets none; whoever hears nothing for a second says the line again.
+Noise ends at the next newline: a host that finds a port in an unknown state sends a newline, then `hello`, and passes
+over such answers.
 """
 
 _CONVERSATION = """\
