@@ -291,9 +291,11 @@ def _seal(pen: "Runner", reason: int) -> "Iterator[None]":
     pen.write(lambda: write_new(store, record_name(work.session), data))
     yield
     yield from _rest(pen)
-    deepest_um = max(zone.deepest_um for zone in sealed.zones)
-    pen.write(lambda: pen.memory.remember_course(work.profile, work.session, work.profile.issued_at, deepest_um))
-    yield
+    if sealed.counted():
+        # A visit without a stroke is on record, but takes nothing from its course: no index, no interval, no depth.
+        deepest_um = max(zone.deepest_um for zone in sealed.zones)
+        pen.write(lambda: pen.memory.remember_course(work.profile, work.session, work.profile.issued_at, deepest_um))
+        yield
     entries = [
         Entry(COURSE, work.session, aux=pen.memory.course_count()),
         Entry(SEAL, work.session, made=sealed.made(), forfeited=sealed.forfeited(), aux=crc32(data)),

@@ -545,3 +545,18 @@ def test_a_cut_at_the_first_press_of_three_cartridges_in_turn() -> None:
     pen.press(300)
     assert isinstance(pen.needle, Needle)
     assert pen.needle.strokes > 0
+
+
+def test_a_visit_without_a_stroke_takes_nothing_from_its_course() -> None:
+    pen = armed()
+    pen.store.write_ms = 200
+    # Let go while the reservation is being written: the id is consumed, no stroke is made.
+    pen.press(20)
+    pen.store.write_ms = 12
+    pen.advance(1_500)
+    assert pen.needle.strokes == 0
+    pen.ask("finish")
+    pen.until(wire.SAFE)
+    assert sealed(pen).counted() == 0
+    pen.new_cartridge()
+    assert pen.load(samples.filled(SMALL, cartridge_id="another")) == 0, "the same index, on the same day"
