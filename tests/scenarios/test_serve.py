@@ -313,6 +313,31 @@ def test_a_host_that_does_not_read_holds_up_nothing(monkeypatch: pytest.MonkeyPa
         assert bench.operator.needle().violations == ()
 
 
+@pytest.mark.parametrize("speed", [None, 1.0])
+def test_a_host_that_floods_the_pen_is_heard_no_faster_than_the_pen_can(speed: float | None) -> None:
+    with served("pty", speed) as bench:
+        transport = bench.connect()
+        quiet = threading.Event()
+
+        def flood() -> None:
+            while not quiet.is_set():
+                transport.write(b"x" * 4096)
+
+        flooding = threading.Thread(target=flood, daemon=True)
+        flooding.start()
+        most = 0
+        end = time.monotonic() + 0.5
+        while time.monotonic() < end:
+            most = max(most, bench.world.cable.waiting())
+        quiet.set()
+        flooding.join(5)
+        assert 0 < most <= 8192
+        transport.write(b"\n\x18")
+        until(lambda: bench.state == wire.FAULT, 5)
+        transport.close()
+        until(lambda: not bench.server.end.present, 5)
+
+
 # --- the two clocks --------------------------------------------------------------------------------------------------
 def test_time_at_rest_goes_with_the_real_one() -> None:
     with served() as bench, Pen(bench.connect()):
@@ -379,11 +404,16 @@ def test_commands_are_carried_out_in_order_at_their_times(bench: Served) -> None
         {},
         {"do": "jump"},
         {"do": ["press"]},
+        {"do": float("nan")},
         {"do": "cartridge"},
         {"do": "cartridge", "closed": 1},
         {"do": "stop_button", "down": "yes"},
         {"do": "zone"},
         {"do": "zone", "label": "x", "limit_um": "deep"},
+        {"do": "zone", "label": "x", "limit_um": True},
+        {"do": "zone", "label": "x", "limit_um": -1},
+        {"do": "zone", "label": "x", "limit_um": hands.LIMIT_MOST_UM + 1},
+        {"do": "zone", "label": "x", "limit_um": 10**400},
         {"do": "press", "after_ms": -1},
         {"do": "press", "after_ms": 1.5},
         {"do": "press", "after_ms": True},
@@ -394,7 +424,8 @@ def test_a_command_that_is_none_is_refused_with_a_reason(command: dict[str, Any]
     with served() as bench:
         bench.send(command)
         answer = bench.answer()
-        assert (answer["event"], answer["do"]) == ("refused", command.get("do"))
+        name = command.get("do")
+        assert (answer["event"], answer["do"]) == ("refused", name if isinstance(name, str) else None)
         assert answer["problem"]
         with pytest.raises(PinprickError):
             bench.operator.do("jump")

@@ -96,6 +96,15 @@ def test_hands_in_json() -> None:
         assert serving.end() == (0, '{"event":"result","ok":true,"exit":0}\n')
 
 
+def test_a_line_that_json_can_not_fathom_is_refused_and_the_next_is_not() -> None:
+    with Serving("--json") as serving:
+        serving.line()
+        serving.say("[" * 200_000 + '\n{"do":"wait"}\n')
+        said = [json.loads(serving.line()) for _ in range(2)]
+        assert [answer["event"] for answer in said] == ["refused", "done"]
+        assert serving.end() == (0, '{"event":"result","ok":true,"exit":0}\n')
+
+
 def test_wrong_options_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["sim", "serve", "--json", "--serial", "x" * 17]) == 2
     result = json.loads(capsys.readouterr().out)

@@ -246,8 +246,9 @@ def test_failing_cells_are_os_errors_and_ignored_writes_are_found_by_reading_bac
     assert store.size("a") == 1200
 
 
-@pytest.mark.parametrize(("first", "good"), [("ledger.bin", 0), ("new.bin", 0), ("new.bin", 1), ("rec.bin", 4)])
-def test_flash_that_works_again_after_a_failed_write_is_written_on(first: str, good: int) -> None:
+@pytest.mark.parametrize("good", [1, 3, 4])
+@pytest.mark.parametrize("name", ["ledger.bin", "new.bin"])
+def test_flash_that_works_again_after_a_failed_write_is_written_on(name: str, good: int) -> None:
     """What littlefs remembers of the failed write would break an assertion in it, and end the whole process."""
     store = fresh()
     store.append("rec.bin", b"r" * 700)
@@ -256,12 +257,13 @@ def test_flash_that_works_again_after_a_failed_write_is_written_on(first: str, g
     count = device.operations + good
     device.before = lambda operation: device.fail_writes(operation.number >= count)
     with pytest.raises(OSError, match="IO"):
-        store.append(first, b"a" * 64)
+        store.append("witness/seq.bin", b"a" * 64)
     device.before = None
     device.fail_writes(False)
-    store.append("witness/seq.bin", b"b" * 64)
-    assert store.read("witness/seq.bin", 0, 100) == b"b" * 64
-    assert store.read("ledger.bin", 0, 100) == b"x" * 64
+    store.append(name, b"b" * 64)
+    assert store.read(name, 0, 200)[-64:] == b"b" * 64
+    assert store.read("ledger.bin", 0, 64) == b"x" * 64
+    assert store.size("rec.bin") == 700
 
 
 def test_a_file_system_that_can_no_longer_be_mounted_is_an_os_error_each_time() -> None:
