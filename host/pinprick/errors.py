@@ -45,6 +45,7 @@ USAGE = 1201
 CODE_UNKNOWN = 1202
 INTERRUPTED = 1203
 GENERATED_STALE = 1204
+EXTRA_MISSING = 1205
 
 # --- 13xx the way to the pen ----------------------------------------------------------------------------------------
 NO_DEVICE = 1301
@@ -78,6 +79,7 @@ HOST_NAMES = {
     1202: "CODE_UNKNOWN",
     1203: "INTERRUPTED",
     1204: "GENERATED_STALE",
+    1205: "EXTRA_MISSING",
     1301: "NO_DEVICE",
     1302: "PEN_SILENT",
     1303: "CHECK_FAILED",

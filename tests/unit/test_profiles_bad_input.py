@@ -100,6 +100,46 @@ def test_one_mistake_has_its_own_message(mistake: dict[str, Any]) -> None:
     assert problem.excerpt == line
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "hint"),
+    [
+        ("strokes = 500", "strokes = 2,400", "Write strokes = 2400 or 2_400; a count has no comma."),
+        ("strokes = 500", "strokes = 1,200,000 # all", "Write strokes = 1200000 or 1_200_000; a count has no comma."),
+        ("strokes = 500", "strokes = 2,4", "Write strokes as a whole number; a count has no comma."),
+        ("depth_mm = 1.25", "depth_mm = 0,25", "Write depth_mm = 0.25."),
+        ("max_step_mm = 0.25", "max_step_mm = 0,125", "Write max_step_mm = 0.125."),
+        ("depth_mm = 1.25", "depth_mm = 1,000,25", "Write one decimal point."),
+        ('area = "nose"', "area = “forehead”", 'Use straight quotation marks: area = "forehead"'),
+        ('lot = "LOT-17"', "lot = \u2018LOT-17\u2019 # new", 'Use straight quotation marks: lot = "LOT-17"'),
+        ("2031-06-30", "31.12.2027", "Write expires = 2027-12-31 (year-month-day)."),
+        ("2031-06-30", "31-12-2027", "Write expires = 2027-12-31 (year-month-day)."),
+        ("2031-06-30", "12/31/2027", "Write expires = 2027-12-31 (year-month-day)."),
+        ("2031-06-30", "3/4/2027", "Write expires = 2027-04-03 or 2027-03-04 (year-month-day)."),
+        ("2031-06-30", "4/4/2027", "Write expires = 2027-04-04 (year-month-day)."),
+        ("2031-06-30", "2027-2-3", "Write expires = 2027-02-03 (year-month-day)."),
+        ("2031-06-30", "2027-02-30", "There is no such day."),
+        ("2031-06-30", "31.02.2027", "There is no such day."),
+    ],
+)
+def test_a_value_that_is_no_toml_has_a_hint_of_its_own(old: str, new: str, hint: str) -> None:
+    problem = only_problem(spoilt(old, new))
+    assert (problem.name, problem.hint) == ("TOML_SYNTAX", hint)
+
+
+@pytest.mark.parametrize(
+    ("limit", "strokes", "hint"),
+    [
+        ("200_000", "199_000", "Take 500 strokes from the zones."),
+        ("199_999", "199_000", "Take 501 strokes from the zones."),
+        ("199_999", "198_500", "Take 1 stroke from the zones, or raise limits.strokes if that is meant."),
+    ],
+)
+def test_raising_the_sessions_strokes_is_proposed_only_where_it_helps(limit: str, strokes: str, hint: str) -> None:
+    text = spoilt("strokes = 1_000", f"strokes = {strokes}", spoilt("strokes = 3_000", f"strokes = {limit}"))
+    problem = only_problem(text)
+    assert (problem.name, problem.hint) == ("STROKES_ABOVE_SESSION", hint)
+
+
 @pytest.mark.parametrize("what", STRUCTURE)
 def test_a_wrong_structure_has_its_own_message(what: str) -> None:
     text, place, message, hint = STRUCTURE[what]

@@ -169,12 +169,15 @@ def test_the_next_session_keeps_all_but_number_name_and_cartridge() -> None:
     text = next_session(GOOD, 2, "Cheeks, session 2 of 6", datetime.date(2030, 3, 17))
     expected = spoilt("session 2 of 6", "session 3 of 6", spoilt("index = 2", "index = 3"))
     expected = spoilt('"A-1234"', '"CARTRIDGE-ID"', spoilt('"LOT-17"', '"LOT"', expected))
-    assert text == expected.replace("2031-06-30", "2030-03-17")
+    note = "# PLACEHOLDER (today): write the date on the pouch"
+    assert text == expected.replace("2031-06-30", f"2030-03-17 {note}")
     file = parse_profile(text, issued_at=NOW)
-    assert remarks(file) == [
+    assert remarks(file, datetime.date(2030, 3, 17)) == [
         'cartridge.id is the placeholder "CARTRIDGE-ID"; write the real one',
         'cartridge.lot is the placeholder "LOT"; write the real one',
+        "cartridge.expires is today's date, the placeholder; write the date on the pouch",
     ]
+    assert len(remarks(file, datetime.date(2030, 3, 16))) == 2
     # Left as it is, it is refused from the next day on.
     assert [problem.name for problem in check(file, issued_at=NOW + DAY_S)] == ["CARTRIDGE_EXPIRED"]
 

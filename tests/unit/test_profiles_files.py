@@ -141,7 +141,7 @@ def test_file_that_hides_its_size_is_read_no_further(tmp_path: Path, monkeypatch
 
 
 WORDS = 'Put words in quotation marks: side = "left".'
-POINT = "Write the number with a point: depth_mm = 1.5."
+POINT = "Write depth_mm = 1.5."
 ONCE = "A key or a [table] may be given once; further zones each begin with [[zone]]."
 
 

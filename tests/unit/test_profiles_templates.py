@@ -41,7 +41,7 @@ def test_there_is_no_example_that_nobody_makes() -> None:
 def test_each_example_is_a_good_profile_for_years(path: Path) -> None:
     profile = load_profile(path)
     assert profile.cartridge.expires > date(2030, 1, 1)
-    assert remarks(profile) == []
+    assert remarks(profile, date(2030, 1, 1)) == []
     for zone in profile.zones:
         low = limits.AREAS[AREA_NAMES.index(zone.area)][1]
         assert low <= zone.depth_um <= limits.zone_cap_um(AREA_NAMES.index(zone.area))
@@ -86,7 +86,8 @@ def test_each_session_of_each_template_is_a_good_profile(name: str) -> None:
         profile = parse_profile(text, issued_at=NOW)
         assert profile.course.index == session
         assert profile.name == f"{plan.title}, session {session} of {plan.sessions}"
-        assert len(remarks(profile)) == len(PLACEHOLDERS) == 3
+        assert len(remarks(profile, today)) == len(PLACEHOLDERS) + 1 == 4
+        assert "\nexpires = 2030-03-17 # PLACEHOLDER (today): write the date on the pouch\n" in text
         assert f"session {session}" not in "".join(line for line in text.splitlines() if line.startswith("#"))
         with pytest.raises(ValidationFailed):
             parse_profile(text, issued_at=NOW + 86_400)

@@ -9,6 +9,8 @@ import secrets
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
@@ -21,15 +23,17 @@ from pencore import faults, limits, wire
 from pencore.profile import Profile
 from pencore.profile import decode as decode_profile
 from pencore.record import Record
+from pinprick.cli import pictures
 from pinprick.cli.live import SessionView, Watch, ZoneView, on_terminal, watching
 from pinprick.cli.output import JsonOption, Output, reporting
+from pinprick.cli.pictures import Column
 from pinprick.cli.trials import Bench, Trial, trials
 from pinprick.cli.virtual_pen import NeedleReport, Operator, VirtualPen, virtual_pen
 from pinprick.device import Loaded, Pen, PenFault, StateChange, Telemetry, Update
 from pinprick.errors import CHECK_FAILED, FILE_UNWRITABLE, InputError, PinprickError, code_name
 from pinprick.profiles import ProfileFile, load_profile, parse_profile
 from pinprick.profiles.templates import examples
-from pinprick.profiles.units import mm, mm_number
+from pinprick.profiles.units import counted, mm, mm_number
 from pinprick.records import RecordStore, SavedRecord
 
 EXAMPLE = "full-face-session-2.toml"
@@ -82,23 +86,32 @@ def demo(
         profile_file = _example() if file is None else load_profile(file)
         if speed is None and on_terminal(output):
             speed = _SHOW_SPEED
-        folder = _folder(out)
         # A new pen each time: its records must not be taken for those of the one before.
         serial = f"SIM-{secrets.token_hex(4).upper()}"
-        with virtual_pen(serial, in_process=in_process, tcp=tcp, speed=speed) as virtual:
+        with _folder(out) as folder, virtual_pen(serial, in_process=in_process, tcp=tcp, speed=speed) as virtual:
             _run(output, virtual, profile_file, RecordStore(folder))
 
 
-def _folder(wanted: Path | None) -> Path:
-    """Return where records are kept, made if need be: before a session and not after it is the time to find out."""
+@contextmanager
+def _folder(wanted: Path | None) -> Iterator[Path]:
+    """Give the folder of the records, made if need be: before a session and not after it is the time to find out.
+
+    A temporary one is removed again when nothing was saved in it.
+    """
     if wanted is None:
-        return Path(tempfile.mkdtemp(prefix="pinprick-demo-"))
+        folder = Path(tempfile.mkdtemp(prefix="pinprick-demo-"))
+        try:
+            yield folder
+        finally:
+            with suppress(OSError):
+                folder.rmdir()
+        return
     try:
         wanted.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         message = f"The folder {wanted} cannot be made: {error.strerror}."
         raise InputError(FILE_UNWRITABLE, message, field="--out", given=str(wanted)) from None
-    return wanted
+    yield wanted
 
 
 def _example() -> ProfileFile:
@@ -156,9 +169,10 @@ class _Session:
             name = limits.zone_name(zone.area, zone.side)
             self.view.zones.append(ZoneView(name, limit_um, bounds.zone_cap_um(zone.area), zone.strokes))
         self._out.event("loaded", session=self.loaded.session_id, zones=self.loaded.zones, profile=self.profile.name)
+        deepest_um = max(zone.limit_um for zone in self.view.zones)
         self._out.say(
-            f"{self.profile.name}: {self.loaded.zones} zones, {self.view.budget:,} strokes, up to"
-            f" {mm(self.profile.depth_um)}. The pen accepted it as its session {self.loaded.session_id}."
+            f"{self.profile.name}: {counted(self.loaded.zones, 'zone')}, {counted(self.view.budget, 'stroke')}, up to"
+            f" {mm(deepest_um)}. The pen accepted it as its session {self.loaded.session_id}."
         )
         began_ms = self._operator.now_ms()
         began_at = time.monotonic()
@@ -280,9 +294,9 @@ def _trial_line(trial: Trial) -> Table:
         label = Text("NOT REFUSED" if trial.code is None else "  FAILED", "bold red")
     answer = "no code" if trial.code is None else f"{trial.code} {code_name(trial.code)}"
     if trial.moved:
-        needle = f"the needle moved: {trial.needle.crossings} strokes"
+        needle = f"the needle moved: {counted(trial.needle.crossings, 'stroke')}"
     elif trial.allowed.crossings:
-        needle = f"the needle stopped after the {trial.allowed.crossings} strokes allowed"
+        needle = f"the needle stopped after the {counted(trial.allowed.crossings, 'stroke')} allowed"
     else:
         needle = "the needle did not move"
     grid.add_row(label, Text.assemble(trial.what, "\n", (answer, "cyan"), f", {needle}."))
@@ -340,7 +354,7 @@ def _conclude(out: Output, session: "_Session", tried: list[Trial], operator: Op
     )
     out.say()
     out.say("What the needle did, and what the record says of it:", style="bold")
-    out.say(_comparison(rows))
+    out.say(_comparison(rows, out.console.width))
     wrong = [f"{row.zone}: needle and record differ" for row in rows if not row.agrees]
     wrong += [f"not held off: {trial.what[0].lower()}{trial.what[1:]}" for trial in tried if not trial.held]
     wrong += list(violations)
@@ -353,22 +367,23 @@ def _conclude(out: Output, session: "_Session", tried: list[Trial], operator: Op
     out.say(
         Text.assemble(
             ("Needle and record agree", "bold green"),
-            f": {strokes_needle:,} strokes, none deeper than {mm(-int(-deepest_um // 1))}.",
+            f": {counted(strokes_needle, 'stroke')}, none deeper than {mm(-int(-deepest_um // 1))}.",
         )
     )
     minutes = f"{session.simulated_s / 60:.1f} simulated minutes in {session.wall_s:.1f} s"
     out.say(f"{minutes}, {speed:,.0f} times as fast as a real session.")
 
 
-def _comparison(rows: list["_Row"]) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    table.add_column("zone")
-    for heading in ("limit mm", "needle mm", "needle strokes", "record", "budget"):
-        table.add_column(heading, justify="right")
-    table.add_column("")
-    for row in rows:
-        deepest = f"{row.deepest_um / 1000:.3f}".removesuffix("0")
-        mark = Text("agree", "green") if row.agrees else Text("DIFFER", "bold red")
-        numbers = (mm_number(row.limit_um), deepest, f"{row.needle:,}", f"{row.counted:,}", f"{row.budget:,}")
-        table.add_row(row.zone, *numbers, mark)
-    return table
+def _comparison(rows: list["_Row"], width: int) -> Table:
+    """Return the two accounts side by side, at most `width` wide; a narrow one leaves out what the needle kept to."""
+    marks = [Text("agree", "green") if row.agrees else Text("DIFFER", "bold red") for row in rows]
+    columns = [
+        Column("zone", [row.zone for row in rows], left=True),
+        Column("limit mm", [mm_number(row.limit_um) for row in rows]),
+        Column("needle mm", [f"{row.deepest_um / 1000:.3f}".removesuffix("0") for row in rows]),
+        Column("needle strokes", [f"{row.needle:,}" for row in rows]),
+        Column("record", [f"{row.counted:,}" for row in rows]),
+        Column("budget", [f"{row.budget:,}" for row in rows]),
+        Column("", marks),
+    ]
+    return pictures.table(columns, width, ("budget", "limit mm"))

@@ -16,6 +16,7 @@ standard error; programs read everything on standard output, and the last line i
 """
 
 import json
+import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -39,6 +40,8 @@ JsonOption = Annotated[
 """The `--json` of every command."""
 
 _SHOWN_MAX = 40
+_WIDTH_OF_FILES = 200
+"""Wide enough that a path stays whole, where a file or another program reads along."""
 _EXCERPT_MAX = 100
 
 
@@ -47,14 +50,14 @@ class Output:
 
     def __init__(self, json_lines: bool = False) -> None:
         self.json_lines = json_lines
-        self.console = Console(highlight=False, markup=False, emoji=False)
-        self.error_console = Console(stderr=True, highlight=False, markup=False, emoji=False)
+        self.console = _console()
+        self.error_console = _console(stderr=True)
         self._result: dict[str, Any] = {}
 
     def say(self, *renderables: RenderableType, style: str | None = None) -> None:
         """Print for people; a program hears nothing. Text is printed as it is: rich's markup is off."""
         if not self.json_lines:
-            self.console.print(*renderables, style=style)
+            _print(self.console, *renderables, style=style)
 
     def verbatim(self, text: str) -> None:
         """Print `text` for people exactly as it is, never wrapped: it may go into a file."""
@@ -92,27 +95,48 @@ class Output:
         sys.stdout.write(json.dumps(plain(fields), separators=(",", ":"), allow_nan=False) + "\n")
         sys.stdout.flush()
 
+    def _say_error(self, renderable: RenderableType, soft_wrap: bool = False) -> None:
+        _print(self.error_console, renderable, soft_wrap=soft_wrap)
+
     def _show_error(self, error: PinprickError) -> None:
         words = wording.of(error.code)
-        print_error = self.error_console.print
-        print_error(_headline(f"{error.name} {error.code}", error.message))
+        self._say_error(_headline(f"{error.name} {error.code}", error.message))
         if error.code // 100 not in wording.NO_PEN:
-            print_error(_labelled("Safe?", words.client))
-        print_error(_labelled("To do:", error.hint or words.todo))
+            self._say_error(_labelled("Safe?", words.client))
+        self._say_error(_labelled("To do:", error.hint or words.todo))
 
     def _show_problems(self, problems: Sequence[Problem]) -> None:
         for problem in problems[:_SHOWN_MAX]:
             # Never cut or wrapped: editors and terminals make a link of file:line.
-            self.error_console.print(_problem_place(problem), soft_wrap=True)
-            self.error_console.print(_problem_text(problem))
+            self._say_error(_problem_place(problem), soft_wrap=True)
+            self._say_error(_problem_text(problem))
         more = len(problems) - _SHOWN_MAX
         files = len({problem.file for problem in problems})
         count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
         where = f" in {files} files" if files > 1 else ""
         rest = f" ({more} more not shown; --json lists all)" if more > 0 else ""
         code = problems[0].code
-        self.error_console.print(Text(f"{count}{where}{rest}. Nothing is changed, no pen was involved.", style="bold"))
-        self.error_console.print(f"More about a code: pinprick explain {code}", style="dim")
+        self._say_error(Text(f"{count}{where}{rest}. Nothing is changed, no pen was involved.", style="bold"))
+        self._say_error(Text(f"More about a code: pinprick explain {code}", style="dim"))
+
+
+def _console(stderr: bool = False) -> Console:
+    """Return a console as wide as its terminal or COLUMNS says; a wide one where there is neither."""
+    console = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+    if not console.is_terminal and not os.environ.get("COLUMNS", "").isdigit():
+        console.width = _WIDTH_OF_FILES
+    return console
+
+
+def _print(console: Console, *renderables: RenderableType, style: str | None = None, soft_wrap: bool = False) -> None:
+    """Print to `console`, and outside of terminals without the blanks that rich fills lines up with."""
+    if console.is_terminal:
+        console.print(*renderables, style=style, soft_wrap=soft_wrap)
+        return
+    with console.capture() as captured:
+        console.print(*renderables, style=style, soft_wrap=soft_wrap)
+    console.file.write("".join(f"{line.rstrip()}\n" for line in captured.get().split("\n")[:-1]))
+    console.file.flush()
 
 
 @contextmanager

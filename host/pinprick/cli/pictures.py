@@ -1,13 +1,59 @@
-"""Bars and durations for tables in the terminal. Host only; pure, except that a console says what it can show."""
+"""Bars, durations and tables for the terminal. Host only; pure, except that a console says what it can show."""
 
 from collections.abc import Sequence
+from typing import Literal, NamedTuple
 
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 _BLOCKS = ("█", "▒", "░")
 _PLAIN = ("#", "+", ".")
 _STYLES = ("cyan", "yellow", "dim")
+
+
+_GAP = 2
+
+
+class Column(NamedTuple):
+    """A column of a table: its cells, those of a footer last. A `left` one holds words, any other numbers."""
+
+    title: str
+    cells: Sequence[str | Text]
+    style: str = ""
+    left: bool = False
+
+    @property
+    def width(self) -> int:
+        """The width at which no cell is cut."""
+        return max(len(self.title), *(len(cell) for cell in self.cells))
+
+
+def table_width(columns: Sequence[Column]) -> int:
+    """Return how wide a table of `columns` is, gaps included."""
+    return sum(column.width for column in columns) + _GAP * (len(columns) - 1)
+
+
+def table(columns: Sequence[Column], most: int, dispensable: Sequence[str] = ()) -> Table:
+    """Return the table of `columns`; if they are wider than `most`, without those titled `dispensable`, one by one.
+
+    Where that is not enough, words are wrapped. A number is never cut.
+    """
+    kept = list(columns)
+    for title in dispensable:
+        if table_width(kept) <= most:
+            break
+        kept = [column for column in kept if column.title != title]
+    made = Table(box=None, padding=(0, _GAP, 0, 0), pad_edge=False, header_style="dim")
+    for column in kept:
+        justify: Literal["left", "right"] = "left" if column.left else "right"
+        least = None if column.left else column.width
+        made.add_column(
+            column.title, justify=justify, style=column.style, min_width=least, no_wrap=not column.left, overflow="fold"
+        )
+    for row in zip(*(column.cells for column in kept), strict=True):
+        made.add_row(*row)
+    return made
 
 
 def glyphs(console: Console) -> Sequence[str]:

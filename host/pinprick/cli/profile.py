@@ -1,9 +1,8 @@
 """`pinprick profile`: new, check, show, schema, diff. Host only; thin, the work is done in `pinprick.profiles`."""
 
-from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal
 
 import typer
 from rich.table import Table
@@ -13,11 +12,12 @@ from pencore import limits
 from pinprick import errors
 from pinprick.cli import pictures
 from pinprick.cli.output import JsonOption, Output, printable, reporting
+from pinprick.cli.pictures import Column
 from pinprick.errors import InputError, Problem, ValidationFailed
 from pinprick.profiles import Change, ProfileFile, ZoneEntry, changes, default_bounds, load_profile, parse_profile
 from pinprick.profiles import edit as editing
 from pinprick.profiles.model import AREA_NAMES
-from pinprick.profiles.units import mm_number, to_mm, whole_um
+from pinprick.profiles.units import counted, mm_number, to_mm, whole_um
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown")
 
@@ -81,7 +81,7 @@ def new(
         made = parse_profile(text, "new profile")
         if out is not None:
             _write(out, text, force)
-        remarks = editing.remarks(made)
+        remarks = editing.remarks(made, _today())
         out_.result(file=out, name=made.name, remarks=remarks, text=None if out else text)
         if out is None:
             out_.verbatim(text)
@@ -158,7 +158,7 @@ def check(
 
 
 def _report_good(out: Output, path: Path, good: ProfileFile) -> None:
-    remarks = editing.remarks(good)
+    remarks = editing.remarks(good, _today())
     deepest_um = max(zone.depth_um for zone in good.zones)
     out.event(
         "profile",
@@ -171,13 +171,12 @@ def _report_good(out: Output, path: Path, good: ProfileFile) -> None:
         trigger_s=round(good.trigger_s, 1),
         remarks=remarks,
     )
-    zones = f"{len(good.zones)} zone{'s' if len(good.zones) > 1 else ''}"
     out.say(
         Text.assemble(
             ("ok  ", "bold green"),
             (printable(str(path)), "bold"),
-            f"\n    {good.name}: {zones}, {good.strokes:,} strokes, {mm_number(deepest_um)} mm at most, "
-            f"{pictures.duration(good.trigger_s)} min",
+            f"\n    {good.name}: {counted(len(good.zones), 'zone')}, {counted(good.strokes, 'stroke')}, "
+            f"{mm_number(deepest_um)} mm at most, {pictures.duration(good.trigger_s)} min",
         )
     )
     for remark in remarks:
@@ -249,67 +248,55 @@ def _draw(out: Output, shown: ProfileFile) -> None:
         ),
     )
     limit = mm_number(whole_um(shown.limits.depth_mm))
-    facts.add_row("Session", f"at most {limit} mm and {shown.limits.strokes:,} strokes")
+    facts.add_row("Session", f"at most {limit} mm and {counted(shown.limits.strokes, 'stroke')}")
     out.say(facts)
     out.say()
-    out.say(_zone_table(out, shown))
-    out.say(pictures.legend(out.console, ("depth set", "up to the session's limit", "up to the area's cap")))
-    out.say(Text("Depth: commanded protrusion, mm. Rate: set/highest possible, per second.", "dim"))
+    table, has_bars = _zone_table(out, shown)
+    out.say(table)
+    if has_bars:
+        out.say(pictures.legend(out.console, ("depth set", "up to the session's limit", "up to the area's cap")))
+    has_rate = any(column.header == "rate" for column in table.columns)
+    rate = " Rate: set/highest possible, per second." if has_rate else ""
+    out.say(Text(f"Depth: commanded protrusion, mm.{rate}", "dim"))
 
 
-class _Column(NamedTuple):
-    """A column of the zones' table; `cells` have the footer last."""
-
-    title: str
-    cells: Sequence[str | Text]
-    style: str = ""
-    left: bool = False
-
-    @property
-    def width(self) -> int:
-        return max(len(self.title), *(len(cell) for cell in self.cells))
-
-
-_GAP = 2
 _SHARE_WIDTH = 16
+_BAR_LEAST = 8
+_BAR_MOST = 36
+_DISPENSABLE = ("rate", "#", "cap", "min", "limit")
+"""Columns that a narrow terminal does without, the first of them first; the depth bar goes before any."""
 
 
-def _zone_table(out: Output, shown: ProfileFile) -> Table:
-    """Return the table of zones; the depth bars take what width the terminal has left, between 8 and 36 characters."""
+def _zone_table(out: Output, shown: ProfileFile) -> tuple[Table, bool]:
+    """Return the table of zones and whether it has depth bars; they take what width the terminal has left."""
     zones, budget = shown.zones, shown.limits.strokes
     limits_um = [_limit_um(shown, zone) for zone in zones]
     caps_um = [_cap_um(zone) for zone in zones]
     columns = [
-        _Column("#", [*(str(index) for index in range(len(zones))), ""], "dim"),
-        _Column("zone", [*(zone.label for zone in zones), "all zones"], left=True),
-        _Column("set", [*(mm_number(zone.depth_um) for zone in zones), ""], "cyan"),
-        _Column("limit", [*(mm_number(um) for um in limits_um), ""], "yellow"),
-        _Column("cap", [*(mm_number(um) for um in caps_um), ""], "dim"),
-        _Column("strokes", [*(f"{zone.strokes:,}" for zone in zones), f"{shown.strokes:,}"]),
-        _Column("rate", [*(f"{zone.rate_per_s}/{_highest_rate(zone)}" for zone in zones), ""]),
-        _Column(
-            "min", [pictures.duration(time_s) for time_s in (*(zone.trigger_s for zone in zones), shown.trigger_s)]
-        ),
+        Column("#", [*(str(index) for index in range(len(zones))), ""], "dim"),
+        Column("zone", [*(zone.label for zone in zones), "all zones"], left=True),
+        Column("set", [*(mm_number(zone.depth_um) for zone in zones), ""], "cyan"),
+        Column("limit", [*(mm_number(um) for um in limits_um), ""], "yellow"),
+        Column("cap", [*(mm_number(um) for um in caps_um), ""], "dim"),
+        Column("strokes", [*(f"{zone.strokes:,}" for zone in zones), f"{shown.strokes:,}"]),
+        Column("rate", [*(f"{zone.rate_per_s}/{_highest_rate(zone)}" for zone in zones), ""]),
+        Column("min", [pictures.duration(time_s) for time_s in (*(zone.trigger_s for zone in zones), shown.trigger_s)]),
     ]
     if out.console.width >= 100:
         counts = [*(zone.strokes for zone in zones), shown.strokes]
         shares: list[str | Text] = [
             pictures.bar(out.console, _SHARE_WIDTH, budget, (count, budget)) for count in counts
         ]
-        columns.insert(6, _Column("of the session", shares, left=True))
-        columns.insert(7, _Column("", [f"{100 * count // budget}%" for count in counts], "dim"))
-    left = out.console.width - sum(column.width + _GAP for column in columns) - _GAP
-    width = max(8, min(36, left))
-    marks = zip((zone.depth_um for zone in zones), limits_um, caps_um, strict=True)
-    bars: list[str | Text] = [*(pictures.bar(out.console, width, max(caps_um), mark) for mark in marks), ""]
-    columns.insert(2, _Column("depth", bars, left=True))
-    table = Table(box=None, padding=(0, _GAP, 0, 0), pad_edge=False, header_style="dim")
-    for column in columns:
-        justify: Literal["left", "right"] = "left" if column.left else "right"
-        table.add_column(column.title, justify=justify, style=column.style, no_wrap=True)
-    for row in zip(*(column.cells for column in columns), strict=True):
-        table.add_row(*row)
-    return table
+        columns.insert(6, Column("of the session", shares, left=True))
+        columns.insert(7, Column("", [f"{100 * count // budget}%" for count in counts], "dim"))
+    # The bar's own gap, and as much to the right of the table.
+    left = out.console.width - pictures.table_width(columns) - 4
+    has_bars = left >= _BAR_LEAST
+    if has_bars:
+        marks = zip((zone.depth_um for zone in zones), limits_um, caps_um, strict=True)
+        bars = [pictures.bar(out.console, min(_BAR_MOST, left), max(caps_um), mark) for mark in marks]
+        columns.insert(2, Column("depth", [*bars, ""], left=True))
+    return pictures.table(columns, out.console.width, _DISPENSABLE), has_bars
 
 
 # --- schema ---------------------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ import typer
 from pencore.digest import text_problem
 from pencore.profile import SERIAL_SIZE
 from pinprick.cli.output import JsonOption, Output, reporting
-from pinprick.errors import USAGE, InputError
+from pinprick.errors import EXTRA_MISSING, USAGE, InputError, PinprickError
 from pinprick.firmware import firmware_files
 
 if TYPE_CHECKING:
@@ -59,10 +59,27 @@ def serve(
 ) -> None:
     """Serve a virtual pen until Ctrl-C, `quit`, or the end of standard input.
 
-    Prints the port to open with any program: `pinprick ... --port PORT`, or a terminal program. It is a freshly
-    provisioned pen with a new cartridge, and it forgets everything when it ends. Each line on standard input is
-    something done to the pen: press, release, cartridge open, cartridge close, stop down, stop up, power off, power on,
-    wait MS, oracle, quit. With --json these are JSON objects: {"do":"press","after_ms":150}.
+    Prints the port for any program to open: `pinprick.device.Pen`, pyserial, a terminal program. It is a freshly
+    provisioned pen with a new cartridge, and it forgets everything when it ends.
+
+    Each line on standard input is something done to the pen, in order: press, release, cartridge open, cartridge close,
+    stop down, stop up, power off, power on, wait MS, oracle, quit. `oracle` tells what the needle did, by its own
+    account. The end of the input is a `quit` too. `/dev/null` does not count as an end, nor does an input that was
+    closed from the start: then it serves until Ctrl-C.
+
+    With `--json` each line is a JSON object, and so is its answer:
+
+    - `{"do":"press"}`, `{"do":"release"}`
+    - `{"do":"cartridge","closed":false}`
+    - `{"do":"stop_button","down":true}`
+    - `{"do":"power_cut"}`, `{"do":"power_on"}`
+    - `{"do":"wait","after_ms":500}`
+    - `{"do":"oracle"}`
+    - `{"do":"zone","label":"cheek","limit_um":500}`: the oracle counts under this label from now on, and minds this
+      depth; null for none
+    - `{"do":"quit"}`, which has no answer but the result
+
+    Each may carry `after_ms`, simulated milliseconds after the one before it.
     """
     with reporting(json_lines) as out:
         if text_problem(serial, SERIAL_SIZE):
@@ -82,7 +99,7 @@ Sink = Callable[[dict[str, Any]], None]
 
 
 def port_pen(serial: str, seed: int, speed: float | None, tcp: bool, answer: Sink) -> "PenServer":
-    """Return the server of a new pen at a pseudo-terminal or a TCP port; InputError without the `sim` extra."""
+    """Return the server of a new pen at a pseudo-terminal or a TCP port; EXTRA_MISSING without the `sim` extra."""
     with _extra():
         from pensim.ends import best_end
 
@@ -90,7 +107,7 @@ def port_pen(serial: str, seed: int, speed: float | None, tcp: bool, answer: Sin
 
 
 def pipe_pen(serial: str, speed: float | None, answer: Sink) -> "tuple[PenServer, Callable[[], socket.socket]]":
-    """Return the server of a new pen in this process, and what connects to it; InputError without the extra."""
+    """Return the server of a new pen in this process, and what connects to it; EXTRA_MISSING without the extra."""
     with _extra():
         from pensim.ends import PipeEnd
 
@@ -116,12 +133,14 @@ def _server(end: "End", serial: str, seed: int, speed: float | None, answer: Sin
 
 @contextmanager
 def _extra() -> Iterator[None]:
-    """Say what to install when the simulator's libraries are not there."""
+    """Say what to install when the simulator's library is not there; no other module may be missing."""
     try:
         yield
     except ModuleNotFoundError as error:
-        message = f"Virtual pens need {error.name}, which is not installed."
-        raise InputError(USAGE, message, hint="Install it with: pip install 'pinprick[sim]'") from None
+        if (error.name or "").partition(".")[0] != "littlefs":
+            raise
+        message = "Virtual pens need littlefs-python, which is not installed."
+        raise PinprickError(EXTRA_MISSING, message, hint="Install it with: pip install littlefs-python") from None
 
 
 def _show(out: Output, answer: Mapping[str, Any]) -> None:
@@ -150,10 +169,13 @@ def _ending(server: "PenServer") -> Iterator[None]:
 
 
 def _follow_input(server: "PenServer", out: Output) -> None:
-    """Hand each line of standard input to the server, from a thread; its end is the server's end.
+    """Hand each line of standard input to the server, from a thread; its end is a quit.
 
-    A standard input that nobody can write to (`/dev/null`, as of a service) means nothing.
+    A standard input that nobody can write to (closed, or `/dev/null`, as of a service) means nothing.
     """
+    if sys.stdin is None:
+        # It was closed from the start, and its number may be the pen's port by now.
+        return
     try:
         mode = os.fstat(0).st_mode
     except OSError:
@@ -164,8 +186,9 @@ def _follow_input(server: "PenServer", out: Output) -> None:
 
 
 def _read_commands(server: "PenServer", out: Output) -> None:
-    from pensim.hands import BadCommand, from_words
+    from pensim.hands import BadCommand, Command, from_words
 
+    command: Command | BadCommand
     try:
         for line in _input_lines():
             if line.strip() == "quit":
@@ -178,11 +201,10 @@ def _read_commands(server: "PenServer", out: Output) -> None:
                 else:
                     command = from_words(line)
             except (ValueError, RecursionError) as problem:
-                _show(out, {"event": "refused", "do": None, "problem": str(problem)})
-                continue
+                command = BadCommand(str(problem))
             server.submit(command)
     finally:
-        server.stop()
+        server.submit({"do": "quit"})
 
 
 def _input_lines() -> Iterator[str]:
@@ -193,9 +215,10 @@ def _input_lines() -> Iterator[str]:
             data = os.read(sys.stdin.fileno(), 65_536)
         except (OSError, ValueError):
             return
-        if not data:
-            return
-        *lines, pending = (pending + data).split(b"\n")
+        # The last line may end with the input.
+        *lines, pending = (pending + (data or b"\n")).split(b"\n")
         for line in lines:
             if line.strip():
                 yield line.decode(errors="replace")
+        if not data:
+            return

@@ -16,9 +16,22 @@ PLACEHOLDERS: Mapping[Path, str] = {
 }
 """What stands in a new file until somebody who knows better fills it in."""
 
+_EXPIRES: Path = ("cartridge", "expires")
+EXPIRES_NOTE = "# PLACEHOLDER (today): write the date on the pouch"
+"""The comment beside an expiry that nobody has filled in; it goes when `edit` writes a date there."""
 
-def edit(text: str, changes: Mapping[Path, int | str | date], file: str = "") -> str:
-    """Return the TOML `text` with the value at each path of `changes` replaced; a path that isn't there is an error."""
+
+def edit(
+    text: str,
+    changes: Mapping[Path, int | str | date],
+    file: str = "",
+    *,
+    placeholder_expires: date | None = None,
+) -> str:
+    """Return the TOML `text` with the value at each path of `changes` replaced; a path that isn't there is an error.
+
+    An expiry written is noted as a placeholder when it is `placeholder_expires`, and no longer when it is not.
+    """
     import tomlkit
     from tomlkit.exceptions import TOMLKitError
 
@@ -33,7 +46,19 @@ def edit(text: str, changes: Mapping[Path, int | str | date], file: str = "") ->
         if path[-1] not in table:
             raise KeyError(path)
         table[path[-1]] = value
+        if path == _EXPIRES:
+            _mark(table[path[-1]], value == placeholder_expires)
     return tomlkit.dumps(document)
+
+
+def _mark(expires: Any, placeholder: bool) -> None:
+    """Put EXPIRES_NOTE beside the tomlkit item `expires`, or take it away; other comments stay unless it needs the
+    place.
+    """
+    if placeholder:
+        expires.comment(EXPIRES_NOTE)
+    elif expires.trivia.comment == EXPIRES_NOTE:
+        expires.trivia.comment_ws = expires.trivia.comment = ""
 
 
 def next_session(text: str, course_index: int, name: str, today: date, file: str = "") -> str:
@@ -46,16 +71,17 @@ def next_session(text: str, course_index: int, name: str, today: date, file: str
         ("course", "index"): course_index + 1,
         ("cartridge", "id"): PLACEHOLDERS["cartridge", "id"],
         ("cartridge", "lot"): PLACEHOLDERS["cartridge", "lot"],
-        ("cartridge", "expires"): today,
+        _EXPIRES: today,
     }
     renamed = re.sub(rf"\bsession {course_index}\b", f"session {course_index + 1}", name)
     if renamed != name:
         changes[("name",)] = renamed
-    return edit(text, changes, file)
+    return edit(text, changes, file, placeholder_expires=today)
 
 
-def remarks(profile_file: ProfileFile) -> list[str]:
+def remarks(profile_file: ProfileFile, today: date) -> list[str]:
     """Return what is still to be filled in: placeholders that form and limits have nothing against."""
+    expires = "cartridge.expires is today's date, the placeholder; write the date on the pouch"
     values = {
         ("course", "id"): profile_file.course.id,
         ("cartridge", "id"): profile_file.cartridge.id,
@@ -65,4 +91,4 @@ def remarks(profile_file: ProfileFile) -> list[str]:
         f'{path_text(path)} is the placeholder "{value}"; write the real one'
         for path, value in values.items()
         if value == PLACEHOLDERS[path]
-    ]
+    ] + ([expires] if profile_file.cartridge.expires == today else [])

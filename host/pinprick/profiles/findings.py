@@ -20,7 +20,7 @@ from pinprick.errors import Problem, Value
 from pinprick.profiles.model import context_of, kind, known_keys, shown
 from pinprick.profiles.positions import Path, path_text
 from pinprick.profiles.source import Source
-from pinprick.profiles.units import mm, mm_number, to_mm
+from pinprick.profiles.units import counted, mm, mm_number, to_mm
 
 _EPOCH = date(1970, 1, 1)
 
@@ -291,8 +291,12 @@ def _too_small(case: _Case) -> _Said:
     return _Said(f"{mm(case.given)} {given}.", f"{mm_number(low)} to {mm(high)}", hint + leave)
 
 
+def _most_strokes(case: _Case) -> int:
+    return min(limits.SESSION_STROKES_MAX, case.bounds.cartridge_strokes)
+
+
 def _strokes_range(case: _Case) -> str:
-    return f"{limits.STROKES_MIN} to {min(limits.SESSION_STROKES_MAX, case.bounds.cartridge_strokes):,}"
+    return f"{limits.STROKES_MIN} to {_most_strokes(case):,}"
 
 
 def _too_few(case: _Case) -> _Said:
@@ -313,10 +317,12 @@ def _above_cartridge(case: _Case) -> _Said:
 
 
 def _sum_above(case: _Case) -> _Said:
+    # No session can be given that many: raising its limit would only lead to the next refusal.
+    or_raise = ", or raise limits.strokes if that is meant" if case.given <= _most_strokes(case) else ""
     return _Said(
         f"The zones' strokes add up to {case.given:,}, the session allows {case.limit:,}.",
-        f"zones of up to {case.limit:,} strokes together",
-        f"Take {case.given - case.limit:,} strokes from the zones, or raise limits.strokes if that is meant.",
+        f"zones of up to {counted(case.limit, 'stroke')} together",
+        f"Take {counted(case.given - case.limit, 'stroke')} from the zones{or_raise}.",
     )
 
 

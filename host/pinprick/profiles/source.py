@@ -8,7 +8,9 @@ import codecs
 import re
 import tomllib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import date
 from decimal import Decimal
 from pathlib import Path as FilePath
 from typing import Any, NoReturn
@@ -22,7 +24,11 @@ SIZE_MAX = 64 * 1024
 
 _AT_END = " (at end of document)"
 _UNIT_AFTER_NUMBER = re.compile(r"""=\s*[-+]?[0-9_]*[.,]?[0-9]+\s*(mm|um|µm|μm|cm|inch|in|"|%|/s|Hz)\s*(#.*)?$""")
-_COMMA_IN_NUMBER = re.compile(r"=\s*[0-9]+,[0-9]+\s*(#.*)?$")
+_COMMA_IN_NUMBER = re.compile(r"^\s*([\w-]+)\s*=\s*([-+]?[0-9]+(?:,[0-9]+)+)\s*(#.*)?$")
+_THOUSANDS = re.compile(r"[-+]?[0-9]{1,3}(,[0-9]{3})+")
+# “ ” „ « » and their single kin, spelt as escapes where they look like other signs.
+_CURLY_QUOTES = re.compile(r"""^\s*([\w-]+)\s*=\s*[“”„«»\u2018\u2019\u201A](.*?)[“”«»\u2018\u2019"']\s*(#.*)?$""")
+_DATE = re.compile(r"^\s*expires\s*=\s*([0-9]{1,4})([./-])([0-9]{1,2})\2([0-9]{1,4})\s*(#.*)?$")
 _BARE_WORD = re.compile(r"=\s*[A-Za-z][A-Za-z -]*\s*(#.*)?$")
 
 
@@ -147,8 +153,12 @@ def _refuse_syntax(reason: str, lines: tuple[str, ...], name: str) -> NoReturn:
             allowed="a bare number in the unit that ends the key's name",
             hint="Write the number alone, as in depth_mm = 1.5.",
         )
-    if _COMMA_IN_NUMBER.search(excerpt):
-        hint = "Write the number with a point: depth_mm = 1.5."
+    if comma := _COMMA_IN_NUMBER.search(excerpt):
+        hint = _comma_hint(comma[1], comma[2])
+    elif curly := _CURLY_QUOTES.search(excerpt):
+        hint = f'Use straight quotation marks: {curly[1]} = "{curly[2]}"'
+    elif day := _DATE.search(excerpt):
+        hint = _date_hint(day[1], day[2], day[3], day[4])
     elif _BARE_WORD.search(excerpt):
         hint = 'Put words in quotation marks: side = "left".'
     elif "overwrite" in reason or "twice" in reason:
@@ -164,6 +174,33 @@ def _refuse_syntax(reason: str, lines: tuple[str, ...], name: str) -> NoReturn:
         hint=hint,
         allowed="TOML: key = value, one to a line, under [course], [cartridge], [limits] and [[zone]]",
     )
+
+
+def _comma_hint(key: str, number: str) -> str:
+    """Return how to write `number`, in which somebody put a comma, as the value of `key`."""
+    if key.endswith("_mm"):
+        return f"Write {key} = {number.replace(',', '.', 1)}." if number.count(",") == 1 else "Write one decimal point."
+    if _THOUSANDS.fullmatch(number):
+        return f"Write {key} = {number.replace(',', '')} or {number.replace(',', '_')}; a count has no comma."
+    return f"Write {key} as a whole number; a count has no comma."
+
+
+def _date_hint(first: str, sign: str, second: str, third: str) -> str:
+    """Return how to write the expiry that somebody wrote as `first`, `second` and `third` with `sign` between them."""
+    if len(first) == 4:
+        orders = [(first, second, third)]
+    elif sign == "/":
+        # Some put the day first, some the month; where both would do, nobody but the writer knows.
+        orders = [(third, second, first), (third, first, second)]
+    else:
+        orders = [(third, second, first)]
+    days: list[str] = []
+    for order in orders:
+        with suppress(ValueError):
+            days.append(date(*map(int, order)).isoformat())
+    if not days:
+        return "There is no such day."
+    return f"Write expires = {' or '.join(dict.fromkeys(days))} (year-month-day)."
 
 
 def _refuse(code: int, file: str, message: str, **details: Any) -> NoReturn:

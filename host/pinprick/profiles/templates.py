@@ -9,7 +9,7 @@ from datetime import date
 from typing import NamedTuple
 
 from pencore import limits
-from pinprick.profiles.edit import PLACEHOLDERS
+from pinprick.profiles.edit import EXPIRES_NOTE, PLACEHOLDERS
 from pinprick.profiles.model import AREA_NAMES
 from pinprick.profiles.units import mm_number
 
@@ -53,6 +53,7 @@ class Fittings(NamedTuple):
     cartridge_id: str
     lot: str
     expires: date
+    expires_note: str = ""
 
 
 PLANS = {
@@ -94,7 +95,11 @@ PLANS = {
 def placeholders(today: date) -> Fittings:
     """Return the Fittings of a file that nobody has filled in; it expires `today`, so that it can't be forgotten."""
     return Fittings(
-        PLACEHOLDERS["course", "id"], PLACEHOLDERS["cartridge", "id"], PLACEHOLDERS["cartridge", "lot"], today
+        PLACEHOLDERS["course", "id"],
+        PLACEHOLDERS["cartridge", "id"],
+        PLACEHOLDERS["cartridge", "lot"],
+        today,
+        f" {EXPIRES_NOTE}",
     )
 
 
@@ -126,7 +131,7 @@ max_step_mm = {mm_number(_STEP_UM)} # a zone may go deeper by this much from one
 [cartridge]
 id = "{fittings.cartridge_id}"
 lot = "{fittings.lot}"
-expires = {fittings.expires.isoformat()}
+expires = {fittings.expires.isoformat()}{fittings.expires_note}
 needles = {_NEEDLES}
 
 # The session's own limits. They tighten what the pen and each area's cap allow; they never widen it.

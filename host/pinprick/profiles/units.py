@@ -1,4 +1,4 @@
-"""Millimetres as people write them and micrometres as the pen counts them. Host only; exact, no float anywhere."""
+"""Millimetres as people write them, micrometres as the pen counts them, counts in words. Host only; exact, no float."""
 
 from decimal import ROUND_FLOOR, Context, Decimal, Inexact, InvalidOperation
 
@@ -41,6 +41,11 @@ def to_mm(value_um: int) -> Decimal:
 def mm(value_um: int) -> str:
     """Return `value_um` for people, "1.50 mm": two decimals, a third only where there is one."""
     return f"{mm_number(value_um)} mm"
+
+
+def counted(count: int, thing: str) -> str:
+    """Return a count for people: "1 zone", "2,400 strokes"."""
+    return f"{count:,} {thing}{'' if count == 1 else 's'}"
 
 
 def mm_number(value_um: int) -> str:

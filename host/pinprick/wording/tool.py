@@ -80,6 +80,11 @@ TOOL = {
     errors.GENERATED_STALE: Wording(
         "A generated file differs from what its source makes of it.", _FILE, "Generate the files anew and commit them."
     ),
+    errors.EXTRA_MISSING: Wording(
+        "Virtual pens need a library that is not installed; everything else works without it.",
+        _FILE,
+        "Install it: `pip install littlefs-python`.",
+    ),
     # --- 13xx finding a pen, comparing with it
     errors.NO_DEVICE: Wording(
         "No pen was found.", "Yes. No pen was reached.", "Plug the pen in, or name its port with --port."
