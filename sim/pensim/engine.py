@@ -238,12 +238,15 @@ class SimEngine:
         self._outcome_version = -1
 
     def flash_operation(self, block: int) -> None:
-        """The flash is about to be programmed or erased: only at home, only with the engine idle."""
+        """The flash is about to be programmed or erased: only at home and at rest, only with the engine idle."""
         self.catch_up()
         busy = not self.poll() & IDLE
+        moving = not self._plant.at_rest()
         x_steps = self._plant.position_steps()
-        if busy or x_steps > self._plant.mechanics.home_off_steps:
-            self._oracle.violate(FLASH_IN_MOTION, self._clock.now, block=block, x_steps=x_steps, busy=busy)
+        if busy or moving or x_steps > self._plant.mechanics.home_off_steps:
+            self._oracle.violate(
+                FLASH_IN_MOTION, self._clock.now, block=block, x_steps=x_steps, busy=busy, moving=moving
+            )
 
     # --- guards ------------------------------------------------------------------------------------------------------
     def _load_guards(self, limit_steps: int, strokes: int) -> None:

@@ -12,9 +12,10 @@ Host only. A command is a dict `{"do": NAME, ...}`, from a JSON line or from the
 | zone | label, limit_um: a number or null | the oracle counts under `label` from now on, and minds `limit_um` |
 | oracle | | the answer holds what the needle did, by its own account |
 | wait | | nothing |
+| quit | | the serving ends, without an answer |
 
 Every command may carry `after_ms`: it is carried out so many simulated ms after it came, or after the one before it if
-that is later. The answer names when.
+that is later. The answer names when. A command with any other key is none.
 """
 
 from collections.abc import Callable, Mapping
@@ -59,7 +60,14 @@ def from_words(line: str) -> Command:
 
 
 def delay_ms(command: Command) -> int:
-    """Return the command's `after_ms`; BadCommand unless it is 0..AFTER_MOST_MS."""
+    """Return the command's `after_ms`, 0..AFTER_MOST_MS; BadCommand for a wrong one, a wrong `do` or an unknown key."""
+    name = command.get("do")
+    if not isinstance(name, str) or name not in _ACTS:
+        raise BadCommand(f"do is one of {', '.join(_ACTS)}")
+    known = ("do", *_KEYS.get(name, ()), "after_ms")
+    for key in command:
+        if key not in known:
+            raise BadCommand(f"{name} has no key {key!r:.60}; known: {', '.join(known)}")
     after_ms = command.get("after_ms", 0)
     if type(after_ms) is not int or not 0 <= after_ms <= AFTER_MOST_MS:
         raise BadCommand(f"after_ms is a whole number from 0 to {AFTER_MOST_MS}")
@@ -68,11 +76,8 @@ def delay_ms(command: Command) -> int:
 
 def carry_out(world: World, command: Command) -> Answer:
     """Do what `command` says and return what there is to say of it; BadCommand for one that is none."""
-    name = command.get("do")
-    act = _ACTS.get(name) if isinstance(name, str) else None
-    if act is None:
-        raise BadCommand(f"do is one of {', '.join(_ACTS)}")
-    return act(world, command)
+    delay_ms(command)
+    return _ACTS[command["do"]](world, command)
 
 
 def _press(world: World, _: Command) -> Answer:
@@ -131,7 +136,7 @@ def _oracle(world: World, _: Command) -> Answer:
     }
 
 
-def _wait(_world: World, _command: Command) -> Answer:
+def _nothing(_world: World, _command: Command) -> Answer:
     return {}
 
 
@@ -151,5 +156,13 @@ _ACTS: dict[str, Callable[[World, Command], Answer]] = {
     "power_on": _power_on,
     "zone": _zone,
     "oracle": _oracle,
-    "wait": _wait,
+    "wait": _nothing,
+    "quit": _nothing,  # whoever serves the pen ends
 }
+_KEYS: dict[str, tuple[str, ...]] = {
+    "stop_button": ("down",),
+    "cartridge": ("closed",),
+    "zone": ("label", "limit_um"),
+}
+COMMANDS = tuple(_ACTS)
+"""What `do` may be."""

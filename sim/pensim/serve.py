@@ -59,8 +59,8 @@ class PenServer:
         self.end = end
         self._answer = answer
         self._speed = speed
-        self._commands: deque[Command] = deque()
-        self._waiting: deque[tuple[Command, int]] = deque()
+        self._commands: deque[Command | BadCommand] = deque()
+        self._waiting: deque[tuple[Command | BadCommand, int]] = deque()
         self._acted = world.clock.now
         self._ended = threading.Event()
         self._wake_in, self._wake_out = socket.socketpair()
@@ -72,11 +72,11 @@ class PenServer:
         self._owed_ms = 0.0
 
     # --- from any thread ---------------------------------------------------------------------------------------------
-    def submit(self, command: Command) -> None:
-        """Have `command` carried out after all that came before it; "quit" ends the serving at once."""
-        if command.get("do") == "quit":
-            self.stop()
-            return
+    def submit(self, command: Command | BadCommand) -> None:
+        """Have `command` carried out and answered after all that came before it; a BadCommand is refused in its turn.
+
+        "quit" ends the serving; it has no answer, and what came after it is not carried out.
+        """
         self._commands.append(command)
         self._wake()
 
@@ -156,24 +156,26 @@ class PenServer:
             command = self._commands.popleft()
             if not self._waiting:
                 self._acted = self.world.clock.now
-            try:
-                self._waiting.append((command, delay_ms(command)))
-            except BadCommand as problem:
-                self._refuse(command, problem)
+            self._waiting.append((command, _wait_ms(command)))
         while self._waiting and self._until_act_ms() <= 0:
             command, _ = self._waiting.popleft()
             self._acted = self.world.clock.now
+            if isinstance(command, BadCommand):
+                self._refuse(None, command)
+                continue
             try:
                 said = carry_out(self.world, command)
             except BadCommand as problem:
-                self._refuse(command, problem)
+                self._refuse(command.get("do"), problem)
                 continue
+            if command["do"] == "quit":
+                self._ended.set()
+                return
             at_ms = self.world.clock.now // TICKS_PER_MS
             self._answer({"event": "done", "do": command["do"], "at_ms": at_ms, **said})
 
-    def _refuse(self, command: Command, problem: BadCommand) -> None:
+    def _refuse(self, name: object, problem: BadCommand) -> None:
         """Answer a command that is none; a `do` that is no name may be what nobody can print, and isn't repeated."""
-        name = command.get("do")
         self._answer({"event": "refused", "do": name if isinstance(name, str) else None, "problem": str(problem)})
 
     def _until_act_ms(self) -> int:
@@ -224,3 +226,11 @@ class PenServer:
             # A host that has said more than the pen has heard is not the one that is waited for.
             return _STEP_MS
         return HOLD_MS - ms_since(world.clock.now_ms(), world.runner.talk.heard_ms)
+
+
+def _wait_ms(command: Command | BadCommand) -> int:
+    """Return the command's `after_ms`; 0 for one that will be refused when it is its turn."""
+    try:
+        return 0 if isinstance(command, BadCommand) else delay_ms(command)
+    except BadCommand:
+        return 0

@@ -418,6 +418,7 @@ def test_commands_are_carried_out_in_order_at_their_times(bench: Served) -> None
         {"do": "press", "after_ms": 1.5},
         {"do": "press", "after_ms": True},
         {"do": "press", "after_ms": hands.AFTER_MOST_MS + 1},
+        {"do": "quit", "after_ms": -1},
     ],
 )
 def test_a_command_that_is_none_is_refused_with_a_reason(command: dict[str, Any]) -> None:
@@ -430,6 +431,45 @@ def test_a_command_that_is_none_is_refused_with_a_reason(command: dict[str, Any]
         with pytest.raises(PinprickError):
             bench.operator.do("jump")
         assert bench.operator.do("release")["event"] == "done"
+
+
+@pytest.mark.parametrize(
+    ("command", "key"),
+    [
+        ({"do": "press", "after_m": 5}, "after_m"),
+        ({"do": "press", "down": True}, "down"),
+        ({"do": "cartridge", "closed": True, "open": False}, "open"),
+        ({"do": "zone", "label": "x", "limit": 500}, "limit"),
+        ({"do": "quit", "now": True, "after_ms": 600_000}, "now"),
+    ],
+)
+def test_a_command_with_an_unknown_key_is_refused_and_names_it(command: dict[str, Any], key: str) -> None:
+    with served() as bench:
+        bench.send(command)
+        answer = bench.answer()
+        assert (answer["event"], answer["do"]) == ("refused", command["do"])
+        assert f"no key {key!r}" in answer["problem"]
+        assert bench.operator.now_ms() < 600_000  # nobody waited for it
+
+
+def test_answers_come_in_the_order_of_the_commands_and_none_after_quit() -> None:
+    answers: list[hands.Answer] = []
+    server = serve.PenServer(_world(), TcpEnd(), answers.append)
+    server.submit({"do": "wait", "after_ms": 600_000})
+    server.submit(hands.BadCommand("gibberish"))
+    server.submit({"do": "press", "after_ms": "x"})
+    server.submit({"do": "oracle"})
+    server.submit({"do": "quit", "after_ms": 1000})
+    server.submit({"do": "release"})
+    server.run()
+    assert [(answer["event"], answer["do"]) for answer in answers] == [
+        ("done", "wait"),
+        ("refused", None),
+        ("refused", "press"),
+        ("done", "oracle"),
+    ]
+    assert answers[1]["problem"] == "gibberish"
+    assert answers[3]["at_ms"] == answers[0]["at_ms"]
 
 
 @pytest.mark.parametrize(
