@@ -32,7 +32,7 @@ TYPINGS  := typings/.installed
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check fmt bench lint types docs docs-check sizes cover vm typings lock clean
+.PHONY: help demo test check fmt bench mutants lint types docs docs-check sizes cover vm typings lock clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -52,6 +52,9 @@ fmt: $(DEV_ENV) ## Format the code and mend what the linter can
 
 bench: $(DEV_ENV) $(VM) ## Run the benchmarks
 	@set -e; for bench in $(BENCHES); do $(BIN)/python $$bench; done
+
+mutants: $(DEV_ENV) ## Plant known bugs in a copy, one by one, and see a test fail for each (minutes)
+	@$(BIN)/python -m tests.mutants
 
 lint: $(DEV_ENV)
 	@$(BIN)/ruff check

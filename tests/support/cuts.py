@@ -1,4 +1,4 @@
-"""Power cuts, every one of them: a run that keeps the flash before each of its operations, and the flash each cut leaves.
+"""Power cuts, every one of them: a run that keeps the flash before each of its operations, and what each cut leaves.
 
 While the flash is changed the needle rests at home and nothing is credited, so what a cut leaves is the flash (torn in
 every way), and the needle's strokes so far. From that any number of worlds can start, without playing the way there
@@ -9,13 +9,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pensim.flash import FlashDevice, FlashImage, Operation, SimStore, Snapshot, Torn
 from pencore import wire
 from pencore.ledger import CLOCK, Entry, Ledger
+from pensim.flash import FlashDevice, FlashImage, Operation, SimStore, Snapshot, Torn
 from tests.support import profiles
 from tests.support.bench import Bench
 
-SHORT: tuple[profiles.ZoneSpec, ...] = ((profiles.PERIORBITAL, profiles.LEFT, 100, 53, 30), (profiles.NOSE, 0, 150, 4, 30))
+SHORT: tuple[profiles.ZoneSpec, ...] = (
+    (profiles.PERIORBITAL, profiles.LEFT, 100, 53, 30),
+    (profiles.NOSE, 0, 150, 4, 30),
+)
 """A session of two zones, the first of two blocks."""
 ONE_STROKE: tuple[profiles.ZoneSpec, ...] = ((profiles.NOSE, profiles.NONE, 100, 1, 30),)
 

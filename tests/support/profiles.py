@@ -13,9 +13,7 @@ NOW = 1_800_000_000
 """When the first session of a test is issued: January 2027, in seconds since 1970."""
 MONTH_S = 31 * 86_400
 NONE, LEFT, RIGHT = range(3)
-FOREHEAD, GLABELLA, PERIORBITAL, NOSE, CHEEK, UPPER_LIP, CHIN_JAW, NECK, SCALP, ABDOMEN, STRETCH_MARKS, ACNE_SCAR = range(
-    12
-)
+FOREHEAD, GLABELLA, PERIORBITAL, NOSE, CHEEK, UPPER_LIP, CHIN_JAW, NECK, SCALP = range(9)
 
 ZoneSpec = tuple[int, int, int, int, int]
 """Area, side, depth in um, strokes, rate per s."""
@@ -36,13 +34,13 @@ def make(greeting: Mapping[str, Any], zones: Sequence[ZoneSpec] = TWO_ZONES, **f
     made.ledger_head = bytes.fromhex(greeting["ledger_head"])
     made.issued_at = NOW + (number - 1) * MONTH_S
     made.name = "Session"
-    made.course_id = "K-%d" % ((number - 1) // limits.COURSE_SESSIONS_MAX)
+    made.course_id = f"K-{(number - 1) // limits.COURSE_SESSIONS_MAX}"
     made.course_index = (number - 1) % limits.COURSE_SESSIONS_MAX + 1
     made.course_of = limits.COURSE_SESSIONS_MAX
     made.interval_days = 30
-    made.cartridge_id = "C-%d" % number
+    made.cartridge_id = f"C-{number}"
     made.cartridge_lot = "LOT-17"
-    made.expires_day = 65_000
+    made.expires_day = 30_000
     made.needles = 14
     made.zones = [Zone(*zone) for zone in zones]
     made.depth_um = made.deepest_um()
@@ -67,9 +65,7 @@ def limit_um(setup: Provision, loaded: Profile, zone: int) -> int:
     chosen = loaded.zones[zone]
     caps = [limits.AREAS[chosen.area][2]]
     caps += setup.bounds.caps_um[chosen.area : chosen.area + 1]
-    return min(
-        2500, setup.bounds.ceiling_um, setup.bounds.calibration_um, *caps, loaded.depth_um, chosen.depth_um
-    )
+    return min(2500, setup.bounds.ceiling_um, setup.bounds.calibration_um, *caps, loaded.depth_um, chosen.depth_um)
 
 
 def pen(geometry: Geometry | None = None, **bounds: Any) -> Provision:

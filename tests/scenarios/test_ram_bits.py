@@ -1,0 +1,100 @@
+"""A bit flips in the pen's memory: in a counter, a limit, the stroke table, the profile. No stroke comes of it.
+
+The only scenario that reaches into the firmware, and only to spoil it; what follows is told by needle, light and wire.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from pencore import faults, wire
+from tests.support import profiles
+from tests.support.bench import Bench
+
+ZONES: tuple[profiles.ZoneSpec, ...] = (
+    (profiles.PERIORBITAL, profiles.LEFT, 300, 60, 25),
+    (profiles.CHEEK, 0, 1000, 9, 15),
+)
+
+
+def burst() -> Bench:
+    """Return a pen in the midst of a burst."""
+    pen = Bench()
+    pen.may_coast = True
+    pen.load_new(ZONES)
+    pen.arm()
+    pen.hold(150)
+    pen.press()
+    pen.hold(300)
+    return pen
+
+
+def insides(pen: Bench) -> Any:
+    """Return the firmware's own objects, to be spoilt."""
+    return pen.runner
+
+
+def stops_within(pen: Bench, strokes: int) -> None:
+    """Fail unless the pen stops after so many strokes more, at the most, and for good."""
+    before = sum(pen.needle_strokes().values())
+    pen.run_ms(400)
+    assert pen.indicator.shown[0] == wire.FAULT
+    assert not pen.plant.energised
+    assert sum(pen.needle_strokes().values()) <= before + strokes
+    pen.release()
+    pen.hold(300)
+    pen.recover_from_fault()
+    pen.finish_session()
+    pen.pull()
+    pen.check()
+
+
+def flip_counter(name: str, half: str, bit: int) -> Callable[[Bench], None]:
+    """Return what flips a bit in one of the two copies of a counter."""
+
+    def act(pen: Bench) -> None:
+        counter = getattr(insides(pen).session, name)
+        setattr(counter, half, getattr(counter, half) ^ 1 << bit)
+
+    return act
+
+
+@pytest.mark.parametrize("bit", [0, 1, 5, 16, 30])
+@pytest.mark.parametrize("half", ["_value", "_inverse"])
+@pytest.mark.parametrize("name", ["_made", "_forfeited", "_outstanding", "_limit_steps"])
+def test_a_flipped_counter_or_limit_ends_the_burst(name: str, half: str, bit: int) -> None:
+    pen = burst()
+    flip_counter(name, half, bit)(pen)
+    stops_within(pen, 2)
+
+
+@pytest.mark.parametrize("place", range(0, 2556, 213))
+def test_a_flipped_table_is_credited_no_more(place: int) -> None:
+    """In the planner's table and in the engine's at once, as they are the same memory on a board."""
+    pen = burst()
+    table = insides(pen).motion.plan.table
+    table[place] ^= 1 << place % 8
+    stops_within(pen, 2)
+
+
+@pytest.mark.parametrize("place", range(0, 296, 23))
+def test_a_flipped_profile_makes_no_zone_ready(place: int) -> None:
+    pen = burst()
+    pen.release()
+    pen.hold(300)
+    data = bytearray(insides(pen).profile_data)
+    data[place] ^= 1 << place % 8
+    insides(pen).profile_data = bytes(data)
+    before = pen.needle_strokes()
+    pen.keep_inside()
+    pen.insist("zone.select", zone=1)
+    pen.hold(300)
+    assert pen.indicator.shown[0] == wire.FAULT
+    assert not pen.plant.energised
+    assert pen.needle_strokes() == before
+    pen.recover_from_fault()
+    pen.finish_session()
+    pen.pull()
+    pen.check()
+    assert faults.MEMORY_CORRUPT in [fault[0] for fault in pen.sealed[1].faults]
