@@ -1,9 +1,6 @@
 """`pinprick profile ...` and how every command ends: text, JSON lines, exit codes, usage, crashes."""
 
 import json
-import os
-import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -555,37 +552,6 @@ def test_ctrl_c_ends_with_a_result(
     result = Run(capsys, "profile", "check", str(good), "--json").result
     assert (result["exit"], result["error"]["name"]) == (1, "INTERRUPTED")
     assert "You ended the tool with Ctrl-C." in Run(capsys, "profile", "check", str(good)).text
-
-
-def python(*argv: str) -> subprocess.CompletedProcess[str]:
-    """Run a Python of its own."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "COLUMNS": "80"}
-    return subprocess.run(
-        [sys.executable, *argv], capture_output=True, text=True, check=False, env=environment, timeout=60
-    )
-
-
-def test_the_command_runs_as_a_module() -> None:
-    ran = python("-m", "pinprick", "profile", "check", str(SESSION_2), "--json")
-    assert (ran.returncode, ran.stderr) == (0, "")
-    assert json.loads(ran.stdout.splitlines()[-1]) == {"event": "result", "ok": True, "exit": 0, "files": 1}
-    assert python("-m", "pinprick", "profile", "check", "nowhere.toml").returncode == 2
-
-
-def test_a_command_imports_only_what_it_needs() -> None:
-    code = f"""
-import sys
-from pinprick.cli import main
-main(["explain", "311"])
-light = set(sys.modules)
-main(["profile", "check", {str(SESSION_2)!r}])
-for name in ("pensim", "littlefs", "serial", "tomlkit", "mpremote"):
-    assert name not in sys.modules, name
-for name in ("pinprick.profiles", "pinprick.cli.profile"):
-    assert name not in light, name
-"""
-    ran = python("-c", code)
-    assert (ran.returncode, ran.stderr) == (0, "")
 
 
 def test_the_generated_files_can_be_checked_and_written(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
