@@ -26,6 +26,8 @@ _COPIED = ("firmware", "sim", "host", "tests", "docs", "examples", "pyproject.to
 _LEFT_OUT = shutil.ignore_patterns("node_modules", "__pycache__", "*.pyc", ".hypothesis")
 _FAILED = 1
 """What pytest exits with when a test failed; anything else means that it could not run."""
+_OUT_OF_TIME = -1
+"""What stands for a test that failed by its time limit alone: a bug that only hangs a test was not found by it."""
 
 
 def copy_tree(to: Path) -> None:
@@ -39,14 +41,14 @@ def copy_tree(to: Path) -> None:
 
 
 def run(tree: Path, tests: Iterable[str]) -> int:
-    """Run tests on a copy; return pytest's exit code."""
+    """Run tests on a copy; return pytest's exit code, or _OUT_OF_TIME."""
     path = os.pathsep.join(str(tree / part) for part in ("firmware", "sim", "host", "."))
     environment = {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", "CI": "1"}
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--no-header", *tests]
     done = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, check=False)
     if done.returncode not in (0, _FAILED):
         sys.stderr.write(done.stdout[-2000:] + done.stderr[-2000:])
-    return done.returncode
+    return _OUT_OF_TIME if "Failed: Timeout" in done.stdout else done.returncode
 
 
 def plant(tree: Path, mutant: Mutant) -> str:

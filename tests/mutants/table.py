@@ -113,7 +113,7 @@ MUTANTS: tuple[Mutant, ...] = (
         '        """Withdraw the stroke that hasn\'t begun and leave RUNNING; the one in progress is finished."""\n'
         "        if self.motion is not None:\n            self.motion.withdraw()\n",
         '        """Withdraw the stroke that hasn\'t begun and leave RUNNING; the one in progress is finished."""\n',
-        f"{CONSENT}::test_a_trigger_that_chatters_starts_nothing_without_a_release",
+        f"{CONSENT}::test_a_release_that_is_too_short_starts_nothing",
     ),
     _one(
         "the confirmed strokes are told as one less",
@@ -566,10 +566,10 @@ MUTANTS: tuple[Mutant, ...] = (
         f"{CLOCK}::test_a_session_across_the_edge_is_the_same_session",
     ),
     _one(
-        "a pen that was reset carries on as if nothing had been reserved",
-        "ledger.py",
-        "        session.reserved[zone] = entry.reserved\n",
-        "        session.reserved[zone] = max(session.reserved[zone], entry.made + entry.forfeited)\n",
+        "a resumed session begins with its whole budget",
+        "session.py",
+        "        if account is None:\n            account = OpenSession(",
+        "        if account is None or self.opened:\n            account = OpenSession(",
         f"{CRASHES}::test_a_hung_cpu_leaves_at_most_two_strokes_and_is_reset",
     ),
 )

@@ -191,5 +191,5 @@ def test_a_hung_cpu_leaves_at_most_two_strokes_and_is_reset(offset_us: int) -> N
     pen.hello()
     assert pen.greeting["open_session"] == 1
     pen.run_ms(200)
-    go_on(pen, data, finish=offset_us % 2 == 0)
+    go_on(pen, data, finish=offset_us % 6_600 == 0)
     assert faults.WATCHDOG_RESET in [fault[0] for fault in pen.sealed[1].faults]
