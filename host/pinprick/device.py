@@ -1,7 +1,7 @@
 """A pen as the rest of the host knows it: typed operations, typed results. Host only.
 
-    with Pen.open("/dev/ttyACM0") as pen:
-        pen.load(load_profile(path), records=RecordStore())
+    with discovery.find() as pen:       # or Pen.open("/dev/ttyACM0")
+        pen.load(load_profile(path), records=RecordStore(), sent=SentProfiles())
         pen.arm()                       # returns when the pen is armed; only its own trigger starts strokes
         for update in pen.updates():
             ...
@@ -17,33 +17,51 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import copy
-from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
 
-from pencore import faults, limits, provision, wire
+from pencore import faults, provision, wire
 from pencore import profile as core
 from pencore.digest import sha256
-from pencore.units import Geometry
 from pinprick import wording
 from pinprick.errors import (
     NOT_A_PEN,
     PEN_SILENT,
     RECORD_MISMATCH,
+    SESSION_ELSEWHERE,
     Mismatch,
     NoDevice,
     PinprickError,
     ValidationFailed,
 )
+from pinprick.keys import ClinicKey
 from pinprick.link import Link, PenRefused
 from pinprick.profiles import ProfileFile, check, to_core
 from pinprick.records import RecordStore, SavedRecord
+from pinprick.sent import SentProfiles
+from pinprick.told import FaultNotice, Loaded, PenInfo, StateChange, Status, Telemetry, Update
 from pinprick.transport import SerialTransport, Transport
+
+__all__ = [
+    "BUSY_S",
+    "WAIT_S",
+    "ClinicKey",
+    "FaultNotice",
+    "Loaded",
+    "Pen",
+    "PenFault",
+    "PenInfo",
+    "PenRefused",
+    "StateChange",
+    "Status",
+    "Telemetry",
+    "Update",
+]
 
 BUSY_S = 5.0
 """How long a request that the pen is too busy for is made again: what a pen does on its own takes a second or two."""
 WAIT_S = 30.0
-"""How long `wait` waits for what the pen does on its own: homing, changing the zone, sealing."""
+"""How long it is waited, unless told otherwise, for what the pen does on its own: homing, changing zone, sealing."""
 _BUSY_FIRST_S = 0.005
 _BUSY_MOST_S = 0.2
 _ASK_S = 0.5
@@ -54,132 +72,6 @@ _BACKOFF_UM = 50
 """Homing's back-off that every provision may have; a pen doesn't tell its own."""
 
 
-@dataclass(frozen=True, slots=True)
-class PenInfo:
-    """Who a pen is and what it allows, from its `hello`. Depths in um, digests as 32 bytes, times in seconds since
-    1970.
-
-    `session_id` is the id that the next profile must carry, or that of the open session; `open_session` is 0 when none
-    is open; `records` counts the sealed ones that no host has acknowledged; `serial` is empty before provisioning.
-    """
-
-    protocol_major: int
-    protocol_minor: int
-    firmware: str
-    build: str
-    serial: str
-    head: int
-    nonce: str
-    state: int
-    session_id: int
-    open_session: int
-    open_digest: bytes
-    ledger_head: bytes
-    ceiling_um: int
-    calibration_um: int
-    calibrated_at: int
-    cartridge_strokes: int
-    interval_days: int
-    key_id: int
-    time_floor: int
-    records: int
-    zone_caps_um: tuple[int, ...]
-    geometry: tuple[int, ...]
-
-    @property
-    def last_session(self) -> int:
-        """Id of the last sealed session; 0 before the first."""
-        return self.session_id - 1
-
-    def bounds(self) -> limits.Bounds:
-        """Return what this pen allows, as profiles are checked against it."""
-        return limits.Bounds(
-            Geometry(*self.geometry),
-            self.head,
-            self.ceiling_um,
-            self.calibration_um,
-            self.zone_caps_um,
-            self.cartridge_strokes,
-            self.interval_days,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """How far the session is; `made`, `forfeited` and `left` have one number per zone, none without a session."""
-
-    state: int
-    fault: int
-    session_id: int
-    resumed: bool
-    zone: int | None
-    inputs: int
-    counted: int
-    session_left: int
-    made: tuple[int, ...]
-    forfeited: tuple[int, ...]
-    left: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """A profile that the pen accepted: `digest` names it in the record, `data` is what was sent; `resumed` when it goes
-    on with an open session.
-    """
-
-    session_id: int
-    digest: bytes
-    zones: int
-    resumed: bool
-    data: bytes = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class StateChange:
-    """The pen went into `state`; `code` says why, 0 when it was asked to."""
-
-    state: int
-    code: int
-    session_id: int
-
-
-@dataclass(frozen=True, slots=True)
-class FaultNotice:
-    """The pen stopped by itself: `code`, and one number more."""
-
-    code: int
-    aux: int
-
-
-@dataclass(frozen=True, slots=True)
-class Telemetry:
-    """Where the pen stands, up to 10 times a second; counts are of the zone at work, session ones of all zones."""
-
-    state: int
-    zone: int | None
-    depth_um: int
-    limit_um: int
-    rate_per_s: int
-    made: int
-    forfeited: int
-    reserved: int
-    left: int
-    session_counted: int
-    session_left: int
-    uptime_ms: int
-
-
-Update = StateChange | FaultNotice | Telemetry
-
-
-@dataclass(frozen=True, slots=True)
-class ClinicKey:
-    """The key that a clinic signs its profiles with: number 1..2**32-1 and 32 bytes."""
-
-    key_id: int
-    key: bytes
-
-
 class PenFault(PinprickError):
     """The pen stopped with a fault while it was waited for."""
 
@@ -188,12 +80,15 @@ class PenFault(PinprickError):
 
 
 class Pen:
-    """A connected pen. Made by `open`, or from a Transport; `hello` is said at once. One thread at a time makes
-    requests, except `stop`, which any thread may make at any time.
+    """A connected pen. Made by `open`, by `pinprick.discovery.find`, or from a Transport; `hello` is said at once.
+
+    `wait_s` is how long it is waited for what the pen does on its own: homing, changing the zone, sealing. One thread
+    at a time makes requests, except `stop`, which any thread may make at any time.
     """
 
-    def __init__(self, transport: Transport) -> None:
+    def __init__(self, transport: Transport, *, wait_s: float = WAIT_S) -> None:
         self._listeners: list[Callable[[Update], None]] = []
+        self._wait_s = wait_s
         self._link = Link(transport, self._hear)
         try:
             self.info = self.hello()
@@ -202,11 +97,11 @@ class Pen:
             raise
 
     @classmethod
-    def open(cls, port: str) -> Self:
+    def open(cls, port: str, *, wait_s: float = WAIT_S) -> Self:
         """Return the pen at `port` (`/dev/...`, `COMn`, `socket://host:port`); NoDevice or PenRefused when there is
         none.
         """
-        return cls(SerialTransport(port))
+        return cls(SerialTransport(port), wait_s=wait_s)
 
     def __enter__(self) -> Self:
         return self
@@ -282,37 +177,71 @@ class Pen:
         *,
         key: ClinicKey | None = None,
         records: RecordStore | None = None,
+        sent: SentProfiles | None = None,
         issued_at: int | None = None,
     ) -> Loaded:
         """Fill `source` in for this pen and its next session, sign it with `key`, and have the pen accept it.
 
         `issued_at` (seconds since 1970) is now when left out. With `records`, the pen's memory is compared first with
-        the records kept here. Raises ValidationFailed (a file) or PinprickError (a Profile) for what this pen would
-        not carry out, Mismatch RECORDS_AHEAD, RECORDS_FORK or LOAD_DIGEST, and PenRefused.
+        the records kept here. With `sent`, what is sent is kept, and `source` goes on with an open session that it
+        began. Raises ValidationFailed (a file) or PinprickError (a Profile) for what this pen would not carry out,
+        Mismatch RECORDS_AHEAD, RECORDS_FORK or LOAD_DIGEST, PenRefused, with SESSION_OPEN also when a session of
+        another profile is open, and PinprickError SESSION_ELSEWHERE when it was begun from another computer.
         """
         info = self.hello()
         if records is not None:
             records.check_head(info.serial, info.last_session, info.ledger_head)
+        if sent is not None and info.open_session:
+            return self._resume(info, sent, source)
         issued_at = int(time.time()) if issued_at is None else issued_at
-        return self.load_bytes(core.encode(self._filled(source, info, issued_at), *_key(key)))
+        data = core.encode(self._filled(source, info, issued_at), *_key(key))
+        if sent is None:
+            return self.load_bytes(data)
+        sent.keep(info.serial, info.session_id, data)
+        try:
+            loaded = self.load_bytes(data)
+        except PenRefused:
+            sent.drop(info.serial, info.session_id, data)
+            raise
+        sent.settle(info.serial, info.session_id, data)
+        return loaded
+
+    def resume(self, sent: SentProfiles) -> Loaded:
+        """Have the pen go on with its open session; raises as `load`, and PenRefused NO_PROFILE when none is open."""
+        info = self.hello()
+        if not info.open_session:
+            raise PenRefused(faults.Refusal(faults.NO_PROFILE), hint="No session is open: load its profile.")
+        return self._resume(info, sent, None)
+
+    def _resume(self, info: PenInfo, sent: SentProfiles, source: ProfileFile | core.Profile | None) -> Loaded:
+        """Send once more what opened the session, unless `source` is something else."""
+        data = sent.get(info.serial, info.open_session, info.open_digest)
+        if data is None:
+            message = f"Session {info.open_session} of pen {info.serial} is open, and its profile is not kept here."
+            raise PinprickError(SESSION_ELSEWHERE, message, field="open_session", given=info.open_session)
+        began = core.decode(data)
+        if source is not None:
+            # Filled in like the one that was sent, it has the same digest if and only if it says the same.
+            again = _fill_in(source, began.serial, began.session_id, began.ledger_head, began.issued_at)
+            core.encode(again)
+            if again.digest != began.digest:
+                refusal = faults.Refusal(faults.SESSION_OPEN, "session_id", info.session_id, info.open_session)
+                hint = f"Load the profile that began it ({began.name}), or seal it with `pinprick finish`."
+                raise PenRefused(refusal, hint)
+        return self.load_bytes(data)
 
     def _filled(self, source: ProfileFile | core.Profile, info: PenInfo, issued_at: int) -> core.Profile:
         """Return `source` filled in for this pen; raises what is wrong with it before the pen gets to see it."""
         bounds = info.bounds()
-        if isinstance(source, ProfileFile):
-            found = check(source, bounds, issued_at) if info.serial else []
+        if isinstance(source, ProfileFile) and info.serial:
+            found = check(source, bounds, issued_at)
             if found:
                 raise ValidationFailed(found)
-            return to_core(source, info.serial or "-", info.session_id, info.ledger_head, issued_at)
-        source = copy(source)
-        source.serial = info.serial or "-"
-        source.session_id = info.session_id
-        source.ledger_head = info.ledger_head
-        source.issued_at = issued_at
-        if info.serial:
-            for problem in core.problems(source, bounds):
+        filled = _fill_in(source, info.serial or "-", info.session_id, info.ledger_head, issued_at)
+        if not isinstance(source, ProfileFile) and info.serial:
+            for problem in core.problems(filled, bounds):
                 raise PenRefused(problem)
-        return source
+        return filled
 
     def load_bytes(self, data: bytes) -> Loaded:
         """Have the pen accept a profile in its binary form, as it is, unchecked by the host; PenRefused when it
@@ -483,7 +412,7 @@ class Pen:
                 yield update
                 deadline = None if timeout_s is None else time.monotonic() + timeout_s
 
-    def wait_for(self, *states: int, timeout_s: float = WAIT_S) -> int:
+    def wait_for(self, *states: int, timeout_s: float | None = None) -> int:
         """Return the pen's state once it is one of `states`; PenFault in FAULT (unless that is one), NoDevice in
         time.
         """
@@ -549,13 +478,14 @@ class Pen:
         wanted: "tuple[int, ...]",
         on_the_way: "tuple[int, ...] | range",
         confirmed: Callable[[Status], bool] | None,
-        timeout_s: float = WAIT_S,
+        timeout_s: float | None = None,
     ) -> int:
         """Return the first state of `wanted` that the pen tells of; raise when it goes neither there nor `on_the_way`.
 
         With `confirmed` a notice is only a reason to ask: it may be older than the request that is waited for. Now and
         then the pen is asked anyway, as it drops notices for a host that doesn't read.
         """
+        timeout_s = self._wait_s if timeout_s is None else timeout_s
         deadline = time.monotonic() + timeout_s
         ask_at = time.monotonic() + _ASK_S
         code = 0
@@ -590,6 +520,20 @@ class Pen:
             update = FaultNotice(message.values["code"], message.values["aux"])
         for callback in tuple(self._listeners):
             callback(update)
+
+
+def _fill_in(
+    source: ProfileFile | core.Profile, serial: str, session_id: int, ledger_head: bytes, issued_at: int
+) -> core.Profile:
+    """Return `source` with what the host adds to it; unchecked."""
+    if isinstance(source, ProfileFile):
+        return to_core(source, serial, session_id, ledger_head, issued_at)
+    filled = copy(source)
+    filled.serial = serial
+    filled.session_id = session_id
+    filled.ledger_head = ledger_head
+    filled.issued_at = issued_at
+    return filled
 
 
 def _key(key: ClinicKey | None) -> tuple[int, bytes]:

@@ -46,6 +46,8 @@ CODE_UNKNOWN = 1202
 INTERRUPTED = 1203
 GENERATED_STALE = 1204
 EXTRA_MISSING = 1205
+KEY_MISSING = 1206
+KEY_BAD = 1207
 
 # --- 13xx the way to the pen ----------------------------------------------------------------------------------------
 NO_DEVICE = 1301
@@ -58,6 +60,16 @@ NOT_A_PEN = 1307
 LINK_LOST = 1308
 RECORDS_AHEAD = 1309
 RECORDS_FORK = 1310
+SEVERAL_PENS = 1311
+WRONG_PEN = 1312
+SESSION_ELSEWHERE = 1313
+SIM_UNREACHABLE = 1314
+NOT_DONE = 1315
+
+# --- 14xx scenarios -------------------------------------------------------------------------------------------------
+SCENARIO_BAD = 1401
+EXPECTATION_BROKEN = 1402
+TARGET_LACKS = 1403
 
 HOST_NAMES = {
     1001: "FILE_MISSING",
@@ -80,6 +92,8 @@ HOST_NAMES = {
     1203: "INTERRUPTED",
     1204: "GENERATED_STALE",
     1205: "EXTRA_MISSING",
+    1206: "KEY_MISSING",
+    1207: "KEY_BAD",
     1301: "NO_DEVICE",
     1302: "PEN_SILENT",
     1303: "CHECK_FAILED",
@@ -90,6 +104,14 @@ HOST_NAMES = {
     1308: "LINK_LOST",
     1309: "RECORDS_AHEAD",
     1310: "RECORDS_FORK",
+    1311: "SEVERAL_PENS",
+    1312: "WRONG_PEN",
+    1313: "SESSION_ELSEWHERE",
+    1314: "SIM_UNREACHABLE",
+    1315: "NOT_DONE",
+    1401: "SCENARIO_BAD",
+    1402: "EXPECTATION_BROKEN",
+    1403: "TARGET_LACKS",
 }
 """Code -> NAME of the tool's own codes. A test holds it equal to the constants above."""
 

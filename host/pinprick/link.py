@@ -16,6 +16,7 @@ from pinprick import __version__, wording
 from pinprick.errors import LINK_LOST, NOT_A_PEN, PEN_SILENT, NoDevice, PinprickError
 from pinprick.profiles.units import mm
 from pinprick.transport import Transport
+from pinprick.wording.states import alone
 
 ANSWER_S = 4.0
 """Longest wait for an answer, repetitions included; the slowest flash write of a pen takes 1.2 s."""
@@ -56,10 +57,6 @@ def _detail(refusal: faults.Refusal) -> str:
     told = [f"given {show(refusal.given)}"] if refusal.given is not None else []
     told += [f"bound {show(refusal.limit)}"] if refusal.limit is not None else []
     return f" ({text}{': ' if told else ''}{', '.join(told)})"
-
-
-def _silent(name: str) -> NoDevice:
-    return NoDevice(PEN_SILENT, f"The pen at {name} does not answer.", field="--port")
 
 
 def _closed(name: str) -> NoDevice:
@@ -169,7 +166,7 @@ class Link:
                     return self._result(answer)
                 if time.monotonic() >= deadline:
                     break
-            raise _silent(self.name)
+            raise self._silent()
         finally:
             with self._changed:
                 self._pending = {}
@@ -203,14 +200,16 @@ class Link:
         try:
             self._transport.write(line)
         except NoDevice as error:
-            self._lose(error)
-            raise
+            raise self._lose(error) from None
 
     def send_stop(self) -> None:
         """Send the stop byte now, whatever else is under way; waits for nothing but the port itself."""
         if self._closing:
             raise _closed(self.name)
-        self._transport.write(bytes((STOP_BYTE,)))
+        try:
+            self._transport.write(bytes((STOP_BYTE,)))
+        except NoDevice as error:
+            raise self._lose(error) from None
 
     def send_damaged(self, method: str, params: Mapping[str, Any], at: int, mask: int) -> PenRefused:
         """Send a request's line with one byte changed, and return the pen's complaint about it.
@@ -228,7 +227,11 @@ class Link:
                 self._await_news(complaints, REPEAT_S)
                 if self._complaint is not None and self._complaints > complaints:
                     return PenRefused(self._complaint)
-            raise _silent(self.name)
+            raise self._silent()
+
+    def _silent(self) -> NoDevice:
+        message = f"The pen at {self.name} does not answer. {alone(self.state)}".rstrip()
+        return NoDevice(PEN_SILENT, message, field="--port")
 
     # --- what the pen says -------------------------------------------------------------------------------------------
     def _read(self) -> None:
@@ -273,11 +276,16 @@ class Link:
         if message.kind == wire.NOTIFICATION:
             self._notify(message)
 
-    def _lose(self, error: NoDevice) -> None:
+    def _lose(self, error: NoDevice) -> NoDevice:
+        """Know that the connection is lost, and return why: `error`, with what the pen does without it."""
         with self._changed:
             if self.lost is None and not self._closing:
+                told = alone(self.state)
+                if told and error.code == LINK_LOST:
+                    error = NoDevice(error.code, f"{error.message} {told}", field=error.field)
                 self.lost = error
             self._changed.notify_all()
+            return self.lost or error
 
     # --- the lease ---------------------------------------------------------------------------------------------------
     def _ping_wait_s(self) -> float:

@@ -65,7 +65,7 @@ _VOCABULARY = frozenset(
 )
 _ROOTS = frozenset({"pendevice.app", "pensim.world"})
 _ORACLE = ("pensim.clock", "pensim.flash", "pensim.plant")
-_STARTS_PENS = ("pinprick.cli.demo", "pinprick.cli.sim")
+_STARTS_PENS = ("pinprick.cli.demo", "pinprick.cli.scenario", "pinprick.cli.sim")
 
 
 def _within(module: str, parent: str) -> bool:

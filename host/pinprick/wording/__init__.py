@@ -28,6 +28,7 @@ FAMILIES = {
     11: "the profile file's form",
     12: "the command line",
     13: "finding a pen, comparing with it",
+    14: "scenario files",
 }
 """First digits of a code (code // 100) -> what the family is about."""
 

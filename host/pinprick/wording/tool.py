@@ -85,6 +85,16 @@ TOOL = {
         _FILE,
         "Install it: `pip install littlefs-python`.",
     ),
+    errors.KEY_MISSING: Wording(
+        "The pen takes only signed profiles, and the clinic's key to sign with is not here.",
+        "Yes. Nothing was sent to the pen.",
+        "Name the key's file with --key, or put it where the message says.",
+    ),
+    errors.KEY_BAD: Wording(
+        "The key file is not one, holds another key than the pen wants, or can be read by others.",
+        "Yes. Nothing was sent to the pen.",
+        'A key file has two lines, `key_id = 7` and `key = "64 hex digits"`, and only its owner may read it.',
+    ),
     # --- 13xx finding a pen, comparing with it
     errors.NO_DEVICE: Wording(
         "No pen was found.", "Yes. No pen was reached.", "Plug the pen in, or name its port with --port."
@@ -132,6 +142,45 @@ TOOL = {
         "Pen and computer hold different records of one and the same session.",
         _LOCKED,
         "Keep both records and do not use the pen: have a technician look at it.",
+    ),
+    errors.SEVERAL_PENS: Wording(
+        "More than one pen is connected, and the tool never chooses between pens.",
+        "Yes. No pen was told to do anything.",
+        "Name one with --serial-number or --port; `pinprick devices` lists them.",
+    ),
+    errors.WRONG_PEN: Wording(
+        "The pen at this port is another one than was asked for.",
+        "Yes. The pen was only asked for its name.",
+        "Check with `pinprick devices` which pen is on which port.",
+    ),
+    errors.SESSION_ELSEWHERE: Wording(
+        "A session is open on the pen whose profile this computer has not sent, so it cannot go on with it.",
+        _LOCKED,
+        "Go on with it from the computer that began it, or seal it with `pinprick finish`; what was made counts.",
+    ),
+    errors.SIM_UNREACHABLE: Wording(
+        "The simulated pen does not answer on its control channel.",
+        "Yes. No real pen was involved.",
+        "See with `pinprick devices` whether it still runs; start one with `pinprick sim serve`.",
+    ),
+    errors.NOT_DONE: Wording(
+        "The pen took the request, but says that it has not done what was asked.",
+        "Do not rely on it. Lift the pen off the skin and take its power away.",
+        "Do not use the pen until a technician has looked at it.",
+    ),
+    # --- 14xx scenarios
+    errors.SCENARIO_BAD: Wording(
+        "The scenario file is not one that can be run.", _FILE, "Correct the line named; docs/scenarios.md lists all."
+    ),
+    errors.EXPECTATION_BROKEN: Wording(
+        "The scenario ran, and something it expects did not happen, or something that must never happen did.",
+        "Yes, if the target was simulated. With a board: lift it off the skin.",
+        "Read the events around it; the line shown runs it again.",
+    ),
+    errors.TARGET_LACKS: Wording(
+        "The scenario needs what this target does not have: hands to command, or a needle to ask.",
+        _FILE,
+        "Run it with --target inproc, or against a pen of `pinprick sim serve`.",
     ),
 }
 """Code -> Wording."""

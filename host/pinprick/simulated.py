@@ -1,0 +1,167 @@
+"""The simulated pens that run on this computer: how they register, how others find and provoke them. Host only.
+
+A served pen leaves one file in the runtime folder, `pens/SERIAL.json`, which its owner alone can read: serial number,
+port, address of its control channel, the token that opens it, process id. It is removed at the end; one whose channel
+doesn't answer with its token was left behind by a process that is gone, and whoever finds it removes it.
+"""
+
+import contextlib
+import json
+import socket
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote
+
+from pinprick.errors import FILE_UNWRITABLE, SIM_UNREACHABLE, USAGE, InputError, NoDevice, PinprickError
+from pinprick.files import write_whole
+from pinprick.places import runtime_folder
+
+_CONNECT_S = 1.0
+_ANSWER_S = 60.0
+"""Longest wait for a command, whose `after_ms` at a low speed takes its time."""
+_PIECE = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """A simulated pen as it registered: `control` is "127.0.0.1:PORT", `token` opens that."""
+
+    serial: str
+    port: str
+    control: str
+    token: str = field(repr=False)
+    pid: int
+
+
+def _folder() -> Path:
+    return runtime_folder() / "pens"
+
+
+def _path(serial: str) -> Path:
+    return _folder() / (quote(serial, safe="").replace(".", "%2E") + ".json")
+
+
+@contextlib.contextmanager
+def registering(registration: Registration) -> Iterator[None]:
+    """List a simulated pen until the block ends.
+
+    InputError USAGE when one of the same serial number runs, FILE_UNWRITABLE when the folder can't be written.
+    """
+    path = _path(registration.serial)
+    there = _read(path)
+    if there is not None and _answers(there):
+        message = f"A simulated pen {there.serial} is running already, on {there.port}."
+        raise InputError(USAGE, message, field="--serial", given=there.serial)
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_whole(path, json.dumps({"schema": 1, **asdict(registration)}).encode(), private=True)
+    except OSError as error:
+        message = f"{path} cannot be written: {error.strerror}."
+        raise InputError(FILE_UNWRITABLE, message, given=str(path)) from None
+    try:
+        yield
+    finally:
+        # Unless somebody took it for dead and another one has its place by now.
+        if _read(path) == registration:
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+
+def registered() -> list[Registration]:
+    """Return the simulated pens that run, by serial number; what dead ones left behind is removed."""
+    alive = []
+    for path in sorted(_folder().glob("*.json")):
+        found = _read(path)
+        if found is not None and _answers(found):
+            alive.append(found)
+        else:
+            with contextlib.suppress(OSError):
+                path.unlink()
+    return alive
+
+
+def _read(path: Path) -> Registration | None:
+    """Return what a file says; None for one that is gone or says nothing of use."""
+    try:
+        fields = json.loads(path.read_bytes())
+        fields.pop("schema")
+        return Registration(**fields)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _answers(registration: Registration) -> bool:
+    try:
+        Control(registration).close()
+    except PinprickError:
+        return False
+    return True
+
+
+class Control:
+    """The control channel of a simulated pen: what is done to it, one command after the other.
+
+    Raises NoDevice SIM_UNREACHABLE when nobody answers with the right token.
+    """
+
+    def __init__(self, registration: Registration) -> None:
+        self.serial = registration.serial
+        self._heard = b""
+        host, _, port = registration.control.rpartition(":")
+        try:
+            self._socket = socket.create_connection((host, int(port)), _CONNECT_S)
+        except (OSError, ValueError):
+            raise self._unreachable() from None
+        try:
+            hello = self._exchange({"token": registration.token}, _CONNECT_S)
+            if hello.get("serial") != registration.serial:
+                raise self._unreachable()
+        except BaseException:
+            self._socket.close()
+            raise
+
+    def _unreachable(self) -> NoDevice:
+        message = f"The simulated pen {self.serial} does not answer on its control channel."
+        return NoDevice(SIM_UNREACHABLE, message, field="--serial-number", given=self.serial)
+
+    def _exchange(self, command: dict[str, Any], limit_s: float) -> dict[str, Any]:
+        try:
+            self._socket.settimeout(limit_s)
+            self._socket.sendall(json.dumps(command).encode() + b"\n")
+            while b"\n" not in self._heard:
+                data = self._socket.recv(_PIECE)
+                if not data:
+                    raise self._unreachable()
+                self._heard += data
+            line, _, self._heard = self._heard.partition(b"\n")
+            answer = json.loads(line)
+        except (OSError, ValueError):
+            raise self._unreachable() from None
+        if not isinstance(answer, dict):
+            raise self._unreachable()
+        return answer
+
+    def do(self, command: dict[str, Any]) -> dict[str, Any]:
+        """Have a command of `pensim.hands` carried out, and return what there is to say of it.
+
+        Raises InputError USAGE when it is none, NoDevice SIM_UNREACHABLE.
+        """
+        answer = self._exchange(command, _ANSWER_S)
+        if answer.get("event") == "refused":
+            raise InputError(USAGE, f"The simulated pen refuses: {answer.get('problem')}.", field="do")
+        return answer
+
+    def close(self) -> None:
+        """Let go of the channel."""
+        self._socket.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
