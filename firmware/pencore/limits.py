@@ -34,7 +34,10 @@ CARTRIDGE_STROKES_MAX = const(200_000)
 
 RATE_MIN_PER_S = const(1)
 RATE_MAX_PER_S = const(200)
-"""Above every rate a stepper pen can reach; what a depth really allows is `max_rate`."""
+"""Range of a rate in files and on the wire: above what any pen that can be provisioned reaches (`max_rate`)."""
+
+STEP_TICKS_MIN = const(160)
+"""Shortest delay of a table's word that the stroke program keeps to the tick (1.28 us); no pen may ask for less."""
 
 COURSE_SESSIONS_MAX = const(12)
 INTERVAL_MIN_DAYS = const(4)
@@ -189,6 +192,14 @@ def move_ticks(steps: int, geometry: "Geometry") -> int:
     return ramp_ticks(up, geometry) + (steps - up - down) * cruise_ticks(geometry) + ramp_ticks(down, geometry)
 
 
+def fastest_ticks(steps: int, geometry: "Geometry") -> int:
+    """Return the ticks of the shortest delay in a move of `steps` (1..4,000) at full speed, to the rounding of one."""
+    up = ramp_steps(steps, geometry)
+    if steps > up + min(up, steps // 2):
+        return cruise_ticks(geometry)
+    return ramp_ticks(up, geometry) - ramp_ticks(up - 1, geometry)
+
+
 def stroke_ticks(depth_um: int, geometry: "Geometry") -> int:
     """Return the ticks of the fastest stroke to `depth_um`: out, dwell, back."""
     dwell = geometry.dwell_us * (TICK_HZ // 1_000_000)
@@ -200,8 +211,7 @@ def max_rate(depth_um: int, geometry: "Geometry") -> int:
 
     The reference pen reaches 21 /s at 1.5 mm and 37 /s at 0.5 mm.
     """
-    rate = TICK_HZ // stroke_ticks(depth_um, geometry)
-    return rate if rate < RATE_MAX_PER_S else RATE_MAX_PER_S
+    return TICK_HZ // stroke_ticks(depth_um, geometry)
 
 
 def check_range(code: int, field: str, given: int, low: int, high: int, zone: "Optional[int]" = None) -> None:

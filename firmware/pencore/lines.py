@@ -59,7 +59,8 @@ class LineRefusal(Refusal):
     """A line that is not accepted, or a message that can't be sent; always a code 1xx.
 
     `request_id` is the id to answer under; None (null in the answer) when the line was not understood well enough to
-    have one. For WIRE_BAD_FORM `given` is the offset of the first byte that is not as the encoder would write it.
+    have one. For WIRE_BAD_FORM `given` is the offset of the piece (fixed text or value) that is not as the encoder
+    would write it.
     """
 
     def __init__(

@@ -117,10 +117,6 @@ class Geometry:
         """Return the fewest whole steps that reach `distance_um` (0..10,000 um)."""
         return -(-distance_um * self.steps_per_turn // self.lead_um)
 
-    def um_floor(self, steps: int) -> int:
-        """Return `steps` (>= 0) in whole um, rounded down."""
-        return steps * self.lead_um // self.steps_per_turn
-
     def um_ceil(self, steps: int) -> int:
         """Return `steps` (>= 0) in whole um, rounded up."""
         return -(-steps * self.lead_um // self.steps_per_turn)

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import copy
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
@@ -26,6 +27,7 @@ from pencore.digest import sha256
 from pinprick import wording
 from pinprick.errors import (
     NOT_A_PEN,
+    NOT_DONE,
     PEN_SILENT,
     RECORD_MISMATCH,
     SESSION_ELSEWHERE,
@@ -37,7 +39,7 @@ from pinprick.errors import (
 from pinprick.keys import ClinicKey
 from pinprick.link import Link, PenRefused
 from pinprick.profiles import ProfileFile, check, to_core
-from pinprick.records import RecordStore, SavedRecord
+from pinprick.records import Pulled, RecordStore, SavedRecord, pull_records
 from pinprick.sent import SentProfiles
 from pinprick.told import FaultNotice, Loaded, PenInfo, StateChange, Status, Telemetry, Update
 from pinprick.transport import SerialTransport, Transport
@@ -194,14 +196,16 @@ class Pen:
         if sent is not None and info.open_session:
             return self._resume(info, sent, source)
         issued_at = int(time.time()) if issued_at is None else issued_at
-        data = core.encode(self._filled(source, info, issued_at), *_key(key))
+        data = _encoded(self._filled(source, info, issued_at), key)
         if sent is None:
             return self.load_bytes(data)
-        sent.keep(info.serial, info.session_id, data)
+        new = sent.keep(info.serial, info.session_id, data)
         try:
             loaded = self.load_bytes(data)
         except PenRefused:
-            sent.drop(info.serial, info.session_id, data)
+            # What was here before is the very profile that the pen has loaded, sent a moment ago.
+            if new:
+                sent.drop(info.serial, info.session_id, data)
             raise
         sent.settle(info.serial, info.session_id, data)
         return loaded
@@ -223,12 +227,13 @@ class Pen:
         if source is not None:
             # Filled in like the one that was sent, it has the same digest if and only if it says the same.
             again = _fill_in(source, began.serial, began.session_id, began.ledger_head, began.issued_at)
-            core.encode(again)
+            _encoded(again, None)
             if again.digest != began.digest:
                 refusal = faults.Refusal(faults.SESSION_OPEN, "session_id", info.session_id, info.open_session)
                 hint = f"Load the profile that began it ({began.name}), or seal it with `pinprick finish`."
                 raise PenRefused(refusal, hint)
-        return self.load_bytes(data)
+        # The pen calls resumed only what a cut or a reset has interrupted.
+        return replace(self.load_bytes(data), resumed=True)
 
     def _filled(self, source: ProfileFile | core.Profile, info: PenInfo, issued_at: int) -> core.Profile:
         """Return `source` filled in for this pen; raises what is wrong with it before the pen gets to see it."""
@@ -285,7 +290,7 @@ class Pen:
         stopped.
 
         The stop byte goes out before anything else and waits for nothing. Raises NoDevice when no answer comes: the pen
-        may have stopped all the same, and pauses by itself within two seconds. Raises PinprickError INTERNAL when the
+        may have stopped all the same, and pauses by itself within two seconds. Raises PinprickError NOT_DONE when the
         pen answers that it has not stopped.
         """
         with self._following() as heard:
@@ -362,21 +367,14 @@ class Pen:
             message = f"Record {session} was acknowledged, but the pen takes it for record {acked}."
             raise Mismatch(RECORD_MISMATCH, message, field="acked", given=acked, limit=session)
 
-    def pull_records(self, store: RecordStore) -> list[SavedRecord]:
-        """Save every record of the pen in `store`, verified, and acknowledge those that were not yet; oldest first.
+    def pull_records(
+        self, store: RecordStore, *, acknowledge: bool = True, heard: Callable[[Pulled], None] | None = None
+    ) -> list[SavedRecord]:
+        """Save every record of the pen in `store`, verified, then acknowledge those that were not yet; oldest first.
 
-        A record is acknowledged only after it was written, read back and found in its place in the chain. Returns what
-        is now kept of the records on the pen. Raises Mismatch RECORD_MISMATCH or RECORDS_FORK, and InputError when the
-        folder can't be written.
+        See `pinprick.records.pull_records`, also for what it raises.
         """
-        sessions, acked = self.record_list()
-        saved = []
-        for session in sessions:
-            entry = store.save(self.record_read(session), self.info.serial, session)
-            if session > acked:
-                self.record_ack(session, entry.record.digest)
-            saved.append(entry)
-        return saved
+        return pull_records(self, store, acknowledge=acknowledge, heard=heard)
 
     # --- what the pen says by itself ---------------------------------------------------------------------------------
     def listen(self, callback: Callable[[Update], None]) -> Callable[[], None]:
@@ -422,14 +420,14 @@ class Pen:
 
     # --- within ------------------------------------------------------------------------------------------------------
     def _expect(self, method: str, answer: Mapping[str, Any], wanted: tuple[int, ...]) -> int:
-        """Return the state in the answer to `method`; PinprickError INTERNAL unless it is `wanted`.
+        """Return the state in the answer to `method`; PinprickError NOT_DONE unless it is `wanted`.
 
         A pen that was asked to stop and goes on must not look like one that has stopped.
         """
         state = int(answer["state"])
         if state not in wanted:
             raise PinprickError(
-                faults.INTERNAL,
+                NOT_DONE,
                 f"The pen took the request {method}, but did not do it: it says that it is {wire.STATE_NAMES[state]}.",
                 field="state",
                 given=wire.STATE_NAMES[state],
@@ -536,5 +534,9 @@ def _fill_in(
     return filled
 
 
-def _key(key: ClinicKey | None) -> tuple[int, bytes]:
-    return (0, b"") if key is None else (key.key_id, key.key)
+def _encoded(profile: core.Profile, key: ClinicKey | None) -> bytes:
+    """Return `profile` in its binary form, signed with `key`; PenRefused for what has none."""
+    try:
+        return core.encode(profile, *((0, b"") if key is None else (key.key_id, key.key)))
+    except faults.Refusal as refusal:
+        raise PenRefused(refusal) from None

@@ -30,6 +30,7 @@ FILE_EMPTY = 1005
 FILE_NOT_TEXT = 1006
 FILE_EXISTS = 1007
 FILE_UNWRITABLE = 1008
+FILE_NOT_RECORDS = 1009
 
 # --- 11xx the form of a profile file --------------------------------------------------------------------------------
 TOML_SYNTAX = 1101
@@ -80,6 +81,7 @@ HOST_NAMES = {
     1006: "FILE_NOT_TEXT",
     1007: "FILE_EXISTS",
     1008: "FILE_UNWRITABLE",
+    1009: "FILE_NOT_RECORDS",
     1101: "TOML_SYNTAX",
     1102: "FIELD_UNKNOWN",
     1103: "FIELD_MISSING",

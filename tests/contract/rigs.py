@@ -13,7 +13,7 @@ from pencore.units import Geometry
 from pensim.clock import TICKS_PER_MS
 from pensim.ports import Cable, SimInputs
 from tests.portable import ideal_ports
-from tests.sim_tools import SimBench
+from tests.support.sim_bench import SimBench
 
 GEOMETRY = Geometry()
 DEPTH_UM = 1000

@@ -1,7 +1,7 @@
 """Whatever arrives on the wire that is no legal request changes nothing; a stop byte in it stops, in every state.
 
 The lines are drawn near legal ones: right CRC, right nonce, one thing wrong. What is legal says the definition read
-literally (`tests.wire_tools`), not the decoder under test.
+literally (`tests.support.wire_lines`), not the decoder under test.
 """
 
 import random
@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from pencore import faults, wire
 from tests.support import profiles
 from tests.support.bench import Bench
-from tests.wire_strategies import almost_requests
-from tests.wire_tools import ACCEPTED, NONCE, reference_code, sealed
+from tests.support.wire_lines import ACCEPTED, NONCE, reference_code, sealed
+from tests.support.wire_strategies import almost_requests
 
 ZONES: tuple[profiles.ZoneSpec, ...] = (
     (profiles.PERIORBITAL, profiles.LEFT, 100, 40, 30),

@@ -22,7 +22,7 @@ from pencore.ledger import (
     SEAL,
     Entry,
 )
-from tests.ledger_tools import mark, new_book, open_state, reread, store_of
+from tests.support.ledger import mark, new_book, open_state, reread, store_of
 
 u8 = st.integers(0, 0xFF)
 u32 = st.integers(0, 0xFFFFFFFF)

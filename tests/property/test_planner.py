@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pencore import limits
 from pencore.limits import Bounds
 from pencore.planner import Plan
-from tests.stroke_oracle import HZ, check_table, pens, steps_of
+from tests.support.stroke_oracle import HZ, check_table, pens, steps_of
 
 
 @settings(max_examples=150)

@@ -10,7 +10,7 @@ from pencore import limits, profile
 from pencore.limits import Bounds
 from pencore.profile import Profile
 from tests.portable import samples
-from tests.stroke_oracle import HZ, pens
+from tests.support.stroke_oracle import HZ, pens
 
 # Each field of a profile: how to set it, and what it may be, written down apart from the code.
 FIELDS: dict[str, tuple[int, int, int]] = {

@@ -24,7 +24,7 @@ from pinprick.profiles import ProfileFile, check, load_profile, parse_profile, t
 from pinprick.profiles.edit import edit
 from pinprick.profiles.positions import positions
 from pinprick.profiles.units import mm_number, neighbours_um, to_mm, to_um
-from tests.profile_tools import GOOD, NOW
+from tests.support.profile_files import GOOD, NOW
 
 # --- places ---------------------------------------------------------------------------------------------------------
 

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pencore import ledger, record, tasks, wire
-from tests.core_scripts import Act, ledger_entries, scripts, start_times_ms
 from tests.portable import samples
 from tests.portable.ideal_pen import IdealPen, carry_out
+from tests.support.core_scripts import Act, ledger_entries, scripts, start_times_ms
 
 
 def pen_with(entries: int, start_ms: int, key_id: int) -> IdealPen:

@@ -10,8 +10,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from pencore import faults, session
 from pencore.limits import block_strokes
 from pencore.session import Counter, Session
-from tests.ledger_tools import new_book, reread, store_of
 from tests.portable import samples
+from tests.support.ledger import new_book, reread, store_of
 
 zone_numbers = st.integers(0, 2)
 

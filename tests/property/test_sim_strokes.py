@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pensim.clock import TICKS_PER_MS, TICKS_PER_US
 from pensim.mechanics import PenParameters
 from pensim.stroke import StrokeBook, evaluate, read_table
-from tests.sim_tools import SimBench, pack, steps_of, stroke_table, words_of
+from tests.support.sim_bench import SimBench, pack, steps_of, stroke_table, words_of
 
 BOOK = StrokeBook()
 GLANCE_TICKS = 3 * TICKS_PER_MS + 17

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from pencore import faults, lines, wire
 from pencore.faults import Refusal
-from tests.wire_strategies import almost_requests, messages, requests, values
-from tests.wire_tools import ACCEPTED, NONCE, code_of, lines_of, reference_code, sealed
+from tests.support.wire_lines import ACCEPTED, NONCE, code_of, lines_of, reference_code, sealed
+from tests.support.wire_strategies import almost_requests, messages, requests, values
 
 if TYPE_CHECKING:
-    from tests.wire_strategies import Sent
+    from tests.support.wire_strategies import Sent
 
 PING = wire.encode_request("ping", 41, {"nonce": NONCE})
 

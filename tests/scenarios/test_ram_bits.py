@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from pencore import faults, wire
+from pensim.faults import DriverReset
 from tests.support import profiles
 from tests.support.bench import Bench
 
@@ -67,6 +68,66 @@ def test_a_flipped_counter_or_limit_ends_the_burst(name: str, half: str, bit: in
     pen = burst()
     flip_counter(name, half, bit)(pen)
     stops_within(pen, 2)
+
+
+STOPS: dict[str, Callable[[Bench], None]] = {
+    "a stop byte": lambda pen: pen.send(b"\x18"),
+    "a stop request": lambda pen: pen.send(pen.line("stop")),
+    "the stop button": lambda pen: pen.stop_button(True),
+    "an opened cartridge": lambda pen: pen.cartridge(False),
+    "a driver that was reset": DriverReset().apply,
+}
+
+
+@pytest.mark.parametrize("half", ["_value", "_inverse"])
+@pytest.mark.parametrize("name", ["_made", "_forfeited", "_outstanding"])
+@pytest.mark.parametrize("stop", STOPS)
+def test_a_flipped_counter_that_is_found_while_another_fault_is_handled(stop: str, name: str, half: str) -> None:
+    """Both in the same instant: the driver is off and the pen in FAULT, and goes on running to say so."""
+    pen = burst()
+    flip_counter(name, half, 3)(pen)
+    STOPS[stop](pen)
+    before = sum(pen.needle_strokes().values())
+    pen.run_ms(200)
+    assert pen.indicator.shown[0] == wire.FAULT
+    assert not pen.plant.energised
+    assert pen.status()["fault"] != 0
+    pen.stop_button(False)
+    pen.cartridge(True)
+    pen.release()
+    pen.hold(300)
+    assert sum(pen.needle_strokes().values()) <= before + 2
+    pen.insist("clear")
+    pen.run_ms(300)
+    if pen.state() == wire.FAULT:
+        # What the first clear read from flash anew had to be sealed first.
+        pen.insist("clear")
+    pen.keep_inside()
+    pen.finish_session()
+    pen.pull()
+    pen.check()
+
+
+@pytest.mark.parametrize("name", ["_made", "_forfeited", "_outstanding"])
+@pytest.mark.parametrize("how", ["the host is gone", "a finish"])
+def test_a_flipped_counter_that_is_found_while_the_driver_is_switched_off(how: str, name: str) -> None:
+    pen = burst()
+    pen.release()
+    pen.hold(300)
+    before = pen.needle_strokes()
+    flip_counter(name, "_value", 3)(pen)
+    if how == "a finish":
+        assert pen.refusal("finish") in (faults.MEMORY_CORRUPT, faults.STATE_FORBIDS)
+    else:
+        pen.run_ms(2500)
+    assert pen.indicator.shown == (wire.FAULT, faults.MEMORY_CORRUPT)
+    assert not pen.plant.energised
+    assert pen.needle_strokes() == before
+    pen.hold(100)
+    pen.recover_from_fault()
+    pen.finish_session()
+    pen.pull()
+    pen.check()
 
 
 @pytest.mark.parametrize("place", range(0, 2556, 213))

@@ -12,6 +12,7 @@ import pytest
 
 from pencore import faults as codes
 from pencore import wire
+from pencore.ports import StrokeEvidence
 from pensim import faults
 from pensim.clock import TICKS_PER_MS, TICKS_PER_US
 from pensim.mechanics import PenParameters
@@ -25,6 +26,8 @@ PERIOD_MS = 56
 STOP_MS = 2
 OFF_MS = 500
 IN_MS = 100
+UNKNOWN_FLAG = 1 << 15
+"""A bit of a stroke's evidence that stands for nothing."""
 OFFSETS_US = (300, 900, 1_300, 4_100, 9_700, 14_900, 19_300, 24_500, 31_000, 39_000, 47_000, 54_800)
 """After the first edge of a stroke: extension, dwell, retraction, and the rest at home until the next one."""
 
@@ -65,6 +68,22 @@ def motor(factor: float) -> Act:
     """Return the act that leaves the motor only a part of its torque; 1: all of it again."""
     pullout = tuple((speed, torque * factor) for speed, torque in PenParameters().pullout)
     return lambda pen: pen.plant.set_parameters(replace(pen.plant.parameters, pullout=pullout))
+
+
+def speak_in_tongues(pen: Bench) -> None:
+    """Let the engine say of each stroke what no version of the pen has a word for."""
+    take = pen.engine.take
+
+    def taken() -> StrokeEvidence | None:
+        evidence = take()
+        return None if evidence is None else evidence._replace(flags=UNKNOWN_FLAG)
+
+    vars(pen.engine)["take"] = taken
+
+
+def speak_plainly(pen: Bench) -> None:
+    """Take the engine by its word again."""
+    vars(pen.engine).pop("take", None)
 
 
 _LOST = (codes.LOST_STEPS, codes.HOME_LOST, codes.HOME_NOT_CLEARED, codes.STROKE_OVERDUE, codes.STROKE_RATE)
@@ -109,6 +128,7 @@ CASES: tuple[Case, ...] = (
     of(faults.TableBit(32 * 700 + 20), *_TABLE, harmless=True, suffix=" a delay"),
     # On the way back: against the rear stop, and into the place before; within the window, and shallower.
     of(faults.EdgesExtra(after=20, count=40), *_TABLE, harmless=True, suffix=" at the pins"),
+    Case("flags of no known meaning", speak_in_tongues, speak_plainly, (codes.INTERNAL,)),
     # Two whole cycles that the carriage's inertia may make good.
     of(faults.EdgesDropped(after=700, count=64), *_TABLE, deeper_um=160.0, harmless=True, suffix=" on the wire"),
     of(faults.EdgesDropped(after=20, count=64, where="pin"), *_TABLE, deeper_um=160.0, suffix=" at the pins"),

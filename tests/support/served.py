@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from pencore.profile import Profile, Zone
+from pensim.control import Control
 from pensim.ends import End, PipeEnd, PtyEnd, TcpEnd
 from pensim.oracle import ConsentRule, LeaseRule
 from pensim.serve import PenServer
@@ -32,7 +33,7 @@ LONG_ZONES: tuple[ZoneSpec, ...] = ((PERIORBITAL, 1, 200, 5000, 20), (CHEEK, 2, 
 class Served:
     """A pen, switched on, with a new cartridge, and everybody around it. Answers the Operator as a VirtualPen does."""
 
-    def __init__(self, end: End, speed: float | None = None, **world: Any) -> None:
+    def __init__(self, end: End, speed: float | None = None, control: Control | None = None, **world: Any) -> None:
         self.where = end.address
         self.world = World(book=BOOK, **world)
         self.world.oracle.watch_consent(ConsentRule())
@@ -41,7 +42,7 @@ class Served:
         self.world.run_ms(100)
         self.world.change_cartridge()
         self._answers: queue.Queue[dict[str, Any]] = queue.Queue()
-        self.server = PenServer(self.world, end, self._answers.put, speed=speed)
+        self.server = PenServer(self.world, end, self._answers.put, speed=speed, control=control)
         self.operator = Operator(self)
         self._end = end
         self._failed: BaseException | None = None
@@ -87,9 +88,11 @@ class Served:
 
 
 @contextmanager
-def served(end: End | str = "pipe", speed: float | None = None, **world: Any) -> Iterator[Served]:
+def served(
+    end: End | str = "pipe", speed: float | None = None, control: Control | None = None, **world: Any
+) -> Iterator[Served]:
     """Serve a pen at `end` (an End, or one of ENDS) for the length of a with block."""
-    pen = Served(ENDS[end]() if isinstance(end, str) else end, speed, **world)
+    pen = Served(ENDS[end]() if isinstance(end, str) else end, speed, control, **world)
     try:
         yield pen
     finally:

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from pinprick.cli import main
 from pinprick.cli.demo import _comparison, _Row
-from tests.profile_tools import GOOD
+from tests.support.profile_files import GOOD
 
 ROWS = [
     _Row("periorbital right", 1_250, 1_250, 13_600, 13_600, 13_600),

@@ -3,7 +3,6 @@
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -13,57 +12,19 @@ from pinprick.cli import profile as commands
 from pinprick.errors import HOST_NAMES
 from pinprick.profiles.schema import json_schema
 from pinprick.profiles.templates import PLANS
-from tests.profile_tools import GOOD, spoilt
+from tests.support.cli import Run, settle_terminal
+from tests.support.profile_files import GOOD, spoilt
 
 ROOT = Path(__file__).parents[2]
 SESSION_2 = ROOT / "examples" / "full-face-session-2.toml"
 SESSION_3 = ROOT / "examples" / "full-face-session-3.toml"
 FRESH = (datetime.now(UTC) + timedelta(days=300)).date().isoformat()
 
-RESULT_KEYS = {"event", "ok", "exit"}
-ERROR_KEYS = {"code", "name", "field", "given", "limit", "hint", "message"}
-
-
-class Run:
-    """What one command line did."""
-
-    def __init__(self, capsys: pytest.CaptureFixture[str], *argv: str) -> None:
-        self.exit = main(argv)
-        self.out, self.err = capsys.readouterr()
-
-    @property
-    def lines(self) -> list[dict[str, Any]]:
-        """The JSON lines on standard output, each a right event, the last one the result."""
-        assert self.err == ""
-        events = [json.loads(line) for line in self.out.splitlines()]
-        assert [event["event"] == "result" for event in events] == [False] * (len(events) - 1) + [True]
-        assert set(events[-1]) >= RESULT_KEYS
-        assert events[-1]["exit"] == self.exit
-        assert events[-1]["ok"] == (self.exit == 0)
-        if self.exit:
-            assert set(events[-1]["error"]) == ERROR_KEYS
-        return events
-
-    @property
-    def result(self) -> dict[str, Any]:
-        """The last JSON line."""
-        return self.lines[-1]
-
-    @property
-    def text(self) -> str:
-        """Everything said, without the blanks at the ends of lines; no line wider than the terminal, no trace."""
-        said = self.out + self.err
-        assert "Traceback" not in said
-        return "\n".join(line.rstrip() for line in said.splitlines())
-
 
 @pytest.fixture(autouse=True)
 def _terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let every test run in the same terminal: 80 columns, no colour."""
-    monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.setenv("NO_COLOR", "1")
-    for name in ("FORCE_COLOR", "PINPRICK_DEBUG", "TERMINAL_WIDTH"):
-        monkeypatch.delenv(name, raising=False)
+    settle_terminal(monkeypatch)
 
 
 @pytest.fixture
@@ -336,6 +297,19 @@ def test_diff_in_a_narrow_terminal_cuts_no_number(
     text = Run(capsys, "profile", "diff", str(SESSION_2), str(SESSION_3)).text
     assert {"0.75", "1.00", "+0.25"} <= set(text.split())
     assert "…" not in text
+
+
+@pytest.mark.parametrize("width", [30, 44, 71])
+def test_diff_without_room_for_columns_puts_one_below_the_other(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    lines = Run(capsys, "profile", "diff", str(SESSION_2), str(SESSION_3)).text.splitlines()
+    at = lines.index("  course.index  +1")
+    assert lines[at + 1 : at + 3] == ["    A 2", "    B 3"]
+    at = lines.index("cheek left")
+    assert lines[at + 1].startswith("  depth_mm  +")
+    assert all(len(line) <= width for line in lines)
 
 
 def test_diff_as_json(capsys: pytest.CaptureFixture[str]) -> None:

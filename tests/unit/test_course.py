@@ -239,6 +239,9 @@ def test_the_first_session_of_a_course_is_free() -> None:
         ({"course_index": 6}, 0, "", 0, 0),
         ({"course_index": 2}, faults.COURSE_INDEX_DONE, "course.index", 2, 3),
         ({"course_index": 1}, faults.COURSE_INDEX_DONE, "course.index", 1, 3),
+        # A clinic may add sessions or drop some: refused, it would begin a new course, which knows of no interval.
+        ({"course_of": 5}, 0, "", 0, 0),
+        ({"course_of": 7}, 0, "", 0, 0),
         ({"interval_days": 29}, faults.COURSE_CHANGED, "course.interval_days", 29, 30),
         ({"interval_days": 31}, faults.COURSE_TOO_EARLY, "issued_at", TODAY_S, TODAY_S + DAY_S),
         ({"interval_days": 31, "issued_at": TODAY_S + DAY_S}, 0, "", 0, 0),

@@ -1,14 +1,12 @@
 """The host's Pen against the real firmware in a virtual pen: every operation, its results and its refusals."""
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pencore import faults, limits, profile, record, wire
-from pencore.profile import Profile
 from pensim.world import default_provision
 from pinprick import device, errors
 from pinprick.device import ClinicKey, FaultNotice, Pen, PenFault, StateChange, Telemetry, Update
@@ -16,28 +14,15 @@ from pinprick.errors import Mismatch, NoDevice, PinprickError, ValidationFailed
 from pinprick.link import PenRefused
 from pinprick.profiles import load_profile, parse_profile
 from pinprick.records import RecordStore
-from tests.profile_tools import GOOD
-from tests.profile_tools import NOW as GOOD_NOW
-from tests.support.profiles import CHEEK, NOW, PERIORBITAL
+from tests.support.profile_files import GOOD
+from tests.support.profile_files import NOW as GOOD_NOW
+from tests.support.profiles import NOW
+from tests.support.records import make_session
 from tests.support.served import LONG_ZONES, Served, deeper, load, refused, served, small, until
 
 SLOW = 0.2
 """Simulated seconds per second at which an arming, 0.1 s long, can be caught in the middle."""
 KEY = ClinicKey(7, bytes(range(32)))
-
-
-@pytest.fixture
-def bench() -> Iterator[Served]:
-    """Return a pen at a pipe."""
-    with served() as pen:
-        yield pen
-
-
-@pytest.fixture
-def pen(bench: Served) -> Iterator[Pen]:
-    """Return the host's side of it."""
-    with Pen(bench.connect()) as connected:
-        yield connected
 
 
 def spent(pen: Pen, zone: int) -> bool:
@@ -348,7 +333,7 @@ def test_a_pen_that_does_not_do_what_it_was_asked_is_told_of(method: str, states
         with Pen(Lying(**{method: {"state": state}})) as pen:
             with pytest.raises(PinprickError) as caught:
                 getattr(pen, method)()
-            assert (caught.value.code, caught.value.field) == (faults.INTERNAL, "state")
+            assert (caught.value.code, caught.value.field) == (errors.NOT_DONE, "state")
             assert wire.STATE_NAMES[state] in caught.value.message
 
 
@@ -404,19 +389,6 @@ def test_whoever_is_slow_loses_the_oldest(monkeypatch: pytest.MonkeyPatch, bench
 
 
 # --- records ---------------------------------------------------------------------------------------------------------
-def make_session(bench: Served, pen: Pen, number: int, **options: object) -> Profile:
-    """Make the first zone of a small session and seal it."""
-    source = small(((PERIORBITAL, 1, 200, 30, 20), (CHEEK, 2, 400, 30, 20)), session=number)
-    bench.operator.new_cartridge()
-    load(pen, source, **options)
-    pen.arm()
-    bench.press()
-    pen.wait_for(wire.PAUSED)
-    bench.operator.do("release")
-    pen.finish()
-    return source
-
-
 def test_records_are_acknowledged_after_they_are_kept(
     monkeypatch: pytest.MonkeyPatch, bench: Served, pen: Pen, tmp_path: Path
 ) -> None:
@@ -425,11 +397,11 @@ def test_records_are_acknowledged_after_they_are_kept(
     make_session(bench, pen, 2)
     assert pen.record_list() == ([1, 2], 0)
 
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as broken:
-        broken.setattr("pinprick.records._write", full)
+        broken.setattr("pinprick.records.store.write_whole", full)
         with pytest.raises(PinprickError) as caught:
             pen.pull_records(store)
         assert caught.value.code == errors.FILE_UNWRITABLE

@@ -29,8 +29,8 @@ from pencore.ledger import (
     Entry,
     Ledger,
 )
-from tests.ledger_tools import HISTORY, mark, new_book, open_state, reread, state, store_of
 from tests.portable.ideal_ports import ENOSPC, Files, PowerCut
+from tests.support.ledger import HISTORY, mark, new_book, open_state, reread, state, store_of
 
 
 def written(history: list[list[Entry]] = HISTORY) -> tuple[Ledger, list[tuple[int, dict[str, Any]]]]:

@@ -4,9 +4,9 @@ from itertools import pairwise
 
 import pytest
 
-from pencore import faults, limits
+from pencore import faults, limits, provision
 from pencore.faults import Refusal
-from pencore.units import TICK_HZ, Geometry
+from pencore.units import Geometry
 from tests.portable import samples
 
 
@@ -76,11 +76,25 @@ def test_depth_only_slows_a_pen_down() -> None:
 
 
 def test_no_rate_passes_what_the_wire_can_say() -> None:
-    """The quickest geometry that can be provisioned stays below; one that can't shows the bound itself."""
-    quick = Geometry(v_max_um_s=1_000_000, a_max_mm_s2=100_000, retract_offset_um=100, dwell_us=0)
-    assert limits.max_rate(100, quick) == TICK_HZ // limits.stroke_ticks(100, quick) < limits.RATE_MAX_PER_S
-    quick.a_max_mm_s2 *= 2
-    assert limits.max_rate(100, quick) == limits.RATE_MAX_PER_S < TICK_HZ // limits.stroke_ticks(100, quick)
+    """The quickest geometries that can be provisioned: shortest way, greatest acceleration, steps of any size."""
+    highest = 0
+    for full_steps in range(25, 401, 3):
+        for lead_um in range(500, min(20_000, 20 * full_steps) + 1, 37):
+            quick = Geometry(
+                full_steps=full_steps,
+                microsteps=1,
+                home_margin_steps=0,
+                lead_um=lead_um,
+                v_max_um_s=1_000_000,
+                a_max_mm_s2=100_000,
+                retract_offset_um=100,
+                dwell_us=0,
+            )
+            made = provision.Provision("quick", limits.Bounds(quick, ceiling_um=100, calibration_um=100))
+            made.backoff_um = 50
+            provision.check(made)
+            highest = max(highest, limits.max_rate(limits.DEPTH_MIN_UM, quick))
+    assert 180 < highest < limits.RATE_MAX_PER_S
 
 
 def test_a_pen_too_slow_for_one_stroke_a_second_has_no_rate() -> None:

@@ -2,33 +2,14 @@
 
 import threading
 import time
-from collections.abc import Iterator
 
 import pytest
 
 from pencore import faults, wire
 from pinprick import errors, link
-from pinprick.device import ClinicKey, Pen
+from pinprick.device import Pen
 from pinprick.errors import NoDevice
-from tests.support.served import LONG_ZONES, Served, Tampered, load, refused, served, small, until
-
-SLOW = 0.2
-"""Simulated seconds per second at which an arming, 0.1 s long, can be caught in the middle."""
-KEY = ClinicKey(7, bytes(range(32)))
-
-
-@pytest.fixture
-def bench() -> Iterator[Served]:
-    """Return a pen at a pipe."""
-    with served() as pen:
-        yield pen
-
-
-@pytest.fixture
-def pen(bench: Served) -> Iterator[Pen]:
-    """Return the host's side of it."""
-    with Pen(bench.connect()) as connected:
-        yield connected
+from tests.support.served import LONG_ZONES, Served, Tampered, load, refused, small, until
 
 
 # --- the beginning ---------------------------------------------------------------------------------------------------

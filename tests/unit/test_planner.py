@@ -9,7 +9,7 @@ from pencore.faults import Fault, Refusal
 from pencore.planner import Plan
 from pencore.units import TICK_HZ, Geometry
 from tests.portable import samples
-from tests.stroke_oracle import check_table, steps_of
+from tests.support.stroke_oracle import check_table, steps_of
 
 
 def planned(depth_um: int, rate_per_s: int, geometry: Geometry) -> Plan:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.profile_tools import GOOD, all_problems, only_problem, spoilt, without
+from tests.support.profile_files import GOOD, all_problems, only_problem, spoilt, without
 
 VECTORS = Path(__file__).parents[1] / "vectors" / "profile-mistakes.toml"
 MISTAKES: list[dict[str, Any]] = tomllib.loads(VECTORS.read_text(encoding="utf-8"), parse_float=Decimal)["mistake"]

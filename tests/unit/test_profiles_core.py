@@ -12,7 +12,7 @@ from pencore.units import Geometry
 from pinprick.errors import ValidationFailed
 from pinprick.profiles import Change, changes, check, default_bounds, parse_profile, to_core
 from pinprick.profiles.edit import edit, next_session, remarks
-from tests.profile_tools import GOOD, NOW, spoilt
+from tests.support.profile_files import GOOD, NOW, spoilt
 
 DAY_S = 86_400
 

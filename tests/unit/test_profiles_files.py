@@ -8,7 +8,7 @@ import pytest
 
 from pinprick.errors import Problem, ValidationFailed
 from pinprick.profiles import SIZE_MAX, load_profile
-from tests.profile_tools import GOOD, NOW
+from tests.support.profile_files import GOOD, NOW
 
 
 def problem_of(path: Path) -> Problem:

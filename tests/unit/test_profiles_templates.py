@@ -19,7 +19,7 @@ from pinprick.profiles.edit import PLACEHOLDERS, remarks
 from pinprick.profiles.model import AREA_NAMES, known_keys
 from pinprick.profiles.schema import json_schema, schema_text
 from pinprick.profiles.templates import PLANS, examples, placeholders, render
-from tests.profile_tools import GOOD, NOW, all_problems, spoilt
+from tests.support.profile_files import GOOD, NOW, all_problems, spoilt
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted((ROOT / "examples").glob("*.toml"))

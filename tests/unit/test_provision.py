@@ -9,6 +9,7 @@ import pytest
 
 from pencore import faults, limits, provision
 from pencore.faults import Refusal
+from pencore.planner import Plan
 from pencore.provision import HEADER_SIZE, Provision
 from pencore.units import Geometry
 from tests.portable import samples
@@ -181,6 +182,49 @@ def test_no_pen_reaches_below_its_mechanical_stop() -> None:
     with pytest.raises(Refusal) as told:
         provision.check(samples.provisioned(ceiling_um=2000, calibration_um=2000, geometry=Geometry(stop_um=1999)))
     assert (told.value.field, told.value.given, told.value.limit) == ("ceiling_um", 2000, 1999)
+
+
+def finest(**changes: int) -> Provision:
+    """Return a pen of the finest steps that there may be, 0.05 um, with a way of 200 um."""
+    fine = {"full_steps": 400, "microsteps": 64, "lead_um": 1280, "retract_offset_um": 100, "dwell_us": 0} | changes
+    made = Provision("fine", limits.Bounds(Geometry(**fine), ceiling_um=100, calibration_um=100))
+    made.backoff_um = 50
+    return made
+
+
+@pytest.mark.parametrize(("v_max_um_s", "ticks"), [(39_062, 161), (39_308, 160), (39_309, 159), (1_000_000, 57)])
+def test_steps_faster_than_the_stroke_program_are_refused(v_max_um_s: int, ticks: int) -> None:
+    made = finest(v_max_um_s=v_max_um_s, a_max_mm_s2=60_000)
+    if ticks >= 160:
+        provision.check(made)
+        return
+    with pytest.raises(Refusal) as refused:
+        provision.check(made)
+    told = refused.value
+    assert (told.code, told.field, told.given, told.limit) == (
+        faults.PROVISION_CORRUPT,
+        "geometry.step_ticks",
+        ticks,
+        160,
+    )
+
+
+@pytest.mark.parametrize("a_max_mm_s2", [100, 5_000, 7_000, 7_500, 7_700, 8_000, 9_000, 60_000])
+@pytest.mark.parametrize("v_max_um_s", [30_000, 39_000, 40_000, 1_000_000])
+def test_what_is_taken_is_planned_with_no_delay_that_is_too_short(a_max_mm_s2: int, v_max_um_s: int) -> None:
+    made = finest(v_max_um_s=v_max_um_s, a_max_mm_s2=a_max_mm_s2)
+    geometry = made.bounds.geometry
+    plan = Plan(100, limits.max_rate(100, geometry), geometry)
+    while not plan.advance(1000):
+        pass
+    shortest = min(word >> 1 for (word,) in struct.iter_unpack("<I", plan.table[:-4]))
+    assert abs(limits.fastest_ticks(plan.steps, geometry) - shortest) <= 1
+    if shortest > 160:
+        provision.check(made)
+    elif shortest < 159:
+        with pytest.raises(Refusal) as refused:
+            provision.check(made)
+        assert refused.value.field == "geometry.step_ticks"
 
 
 def test_other_refusals() -> None:

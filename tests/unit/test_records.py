@@ -1,47 +1,32 @@
 """Records on this computer: read strictly, chained, written whole or not at all, never replaced."""
 
+import hashlib
 import json
 import os
+import tempfile
 from pathlib import Path
 
 import platformdirs
 import pytest
 
-from pencore import faults, record
 from pencore.digest import ZERO_DIGEST
-from pencore.record import Record, RecordZone
-from pinprick import errors, records
+from pinprick import errors
 from pinprick.errors import InputError, Mismatch
-from pinprick.records import RecordStore, describe, parse, verify_chain
-
-SERIAL = "SIM-0001"
-
-
-def make(session: int = 1, previous: bytes = ZERO_DIGEST, serial: str = SERIAL, start_s: int = 1_800_000_000) -> bytes:
-    """Return the bytes of a record."""
-    sealed = Record()
-    sealed.previous = previous
-    sealed.profile_digest = bytes(range(32))
-    sealed.serial = serial
-    sealed.session = session
-    sealed.profile_name = "Cheeks, session 2 of 6"
-    sealed.course_id, sealed.course_index, sealed.course_of = "course-7", 2, 6
-    sealed.cartridge_id, sealed.cartridge_lot, sealed.expires_day = "A-1234", "LOT-17", 22_000
-    sealed.build = "00112233445566ff"
-    sealed.start_s, sealed.end_s = start_s, start_s + 90
-    sealed.calibration_s = 1000
-    sealed.session_depth_um, sealed.session_strokes = 750, 300
-    sealed.zones = [RecordZone(4, 1, 750, 200, 150, 20, 750, 21), RecordZone(3, 0, 400, 100, 0, 0, 0, 20)]
-    sealed.faults = [(faults.POWER_LOST, 0, 31), (faults.STOP_BUTTON, 255, 44)]
-    return record.encode(sealed)
-
-
-def chain(length: int, serial: str = SERIAL) -> list[bytes]:
-    """Return the records of sessions 1, 2 ... each naming the one before."""
-    made: list[bytes] = []
-    for session in range(1, length + 1):
-        made.append(make(session, made[-1][-32:] if made else ZERO_DIGEST, serial))
-    return made
+from pinprick.files import write_whole
+from pinprick.records import (
+    BadLink,
+    EditedCopy,
+    Gap,
+    RecordStore,
+    describe,
+    gaps,
+    parse,
+    read_record,
+    verify_chain,
+)
+from pinprick.records import store as stores
+from pinprick.records.words import difference
+from tests.support.records import SERIAL, chain, keep, make
 
 
 @pytest.fixture
@@ -176,8 +161,9 @@ def test_another_record_of_the_same_session_replaces_nothing(store: RecordStore)
 def test_a_record_that_does_not_fit_its_neighbours_is_not_kept(store: RecordStore) -> None:
     first, second, third = chain(3)
     store.save(second, SERIAL, 2)
-    mismatch(errors.RECORD_MISMATCH, store.save, make(3, b"\x07" * 32), SERIAL, 3)
-    mismatch(errors.RECORD_MISMATCH, store.save, make(1, start_s=1), SERIAL, 1)
+    assert mismatch(errors.RECORDS_FORK, store.save, make(3, b"\x07" * 32), SERIAL, 3).given == 2
+    assert mismatch(errors.RECORDS_FORK, store.save, make(1, start_s=1), SERIAL, 1).given == 1
+    mismatch(errors.RECORD_MISMATCH, store.save, make(1, b"\x01" * 32, start_s=1), SERIAL, 1)
     assert store.sessions(SERIAL) == [2]
     store.save(third, SERIAL, 3)
     store.save(first, SERIAL, 1)
@@ -222,15 +208,15 @@ def test_other_files_in_the_folder_are_left_alone(store: RecordStore) -> None:
     assert store.sessions(SERIAL) == [1]
 
 
-@pytest.mark.parametrize("step", ["fsync", "replace"])
+@pytest.mark.parametrize("step", ["mkstemp", "fsync", "replace"])
 def test_a_write_that_fails_leaves_nothing_behind(
     monkeypatch: pytest.MonkeyPatch, store: RecordStore, step: str
 ) -> None:
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as broken:
-        broken.setattr(*((os, "fsync", fail) if step == "fsync" else (Path, "replace", fail)))
+        broken.setattr({"mkstemp": tempfile, "fsync": os, "replace": Path}[step], step, fail)
         with pytest.raises(InputError) as caught:
             store.save(make(), SERIAL, 1)
     assert caught.value.code == errors.FILE_UNWRITABLE
@@ -241,21 +227,23 @@ def test_a_write_that_fails_leaves_nothing_behind(
 
 def test_the_json_is_there_before_the_record_counts(monkeypatch: pytest.MonkeyPatch, store: RecordStore) -> None:
     written: list[str] = []
-    write = records._write
 
-    def note(path: Path, data: bytes) -> None:
+    def note(path: Path, data: bytes, *, private: bool = False) -> None:
         written.append(path.suffix)
-        write(path, data)
+        write_whole(path, data, private=private)
 
-    monkeypatch.setattr(records, "_write", note)
+    monkeypatch.setattr(stores, "write_whole", note)
     store.save(make(), SERIAL, 1)
     assert written == [".json", ".ppr"]
 
 
 def test_a_disk_that_keeps_something_else_is_not_believed(monkeypatch: pytest.MonkeyPatch, store: RecordStore) -> None:
     other = make(start_s=5)
-    write = records._write
-    monkeypatch.setattr(records, "_write", lambda path, data: write(path, other if path.suffix == ".ppr" else data))
+
+    def mix_up(path: Path, data: bytes, *, private: bool = False) -> None:
+        write_whole(path, other if path.suffix == ".ppr" else data, private=private)
+
+    monkeypatch.setattr(stores, "write_whole", mix_up)
     mismatch(errors.RECORD_MISMATCH, store.save, make(), SERIAL, 1)
 
 
@@ -269,9 +257,207 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
 def test_a_record_that_is_not_there(store: RecordStore) -> None:
     with pytest.raises(InputError) as caught:
         store.load(SERIAL, 1)
-    assert caught.value.code == errors.FILE_UNREADABLE
+    assert caught.value.code == errors.FILE_MISSING
 
 
 def test_records_are_kept_with_the_users_data(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("PINPRICK_DATA_DIR", raising=False)
     monkeypatch.setattr(platformdirs, "user_data_path", lambda *_, **__: tmp_path)
     assert RecordStore().folder == tmp_path / "records"
+    monkeypatch.setenv("PINPRICK_DATA_DIR", str(tmp_path / "elsewhere"))
+    assert RecordStore().folder == tmp_path / "elsewhere" / "records"
+
+
+def test_records_are_for_their_owner_alone(store: RecordStore) -> None:
+    saved = store.save(make(), SERIAL, 1)
+    for path in (saved.path.parent, *saved.path.parent.iterdir()):
+        assert path.stat().st_mode & 0o077 == 0
+
+
+def test_a_part_left_by_a_crash_is_no_record(store: RecordStore) -> None:
+    keep(store, 2)
+    folder = store.pen_folder(SERIAL)
+    for name in ("session-00000003.pprx7k2_.part", "session-00000001.jsonq1.part"):
+        (folder / name).write_bytes(b"PPR1 half")
+    assert store.sessions(SERIAL) == [1, 2]
+    assert store.inspect(SERIAL).good
+    third = chain(3)[2]
+    assert store.save(third, SERIAL, 3).new
+
+
+def test_a_lost_copy_is_written_again(store: RecordStore) -> None:
+    saved = store.save(make(), SERIAL, 1)
+    saved.path.with_suffix(".json").unlink()
+    assert store.inspect(SERIAL).good
+    assert not store.save(make(), SERIAL, 1).new
+    assert json.loads(saved.path.with_suffix(".json").read_text()) == describe(saved.record)
+
+
+def test_only_names_that_the_store_gives_are_its_own(store: RecordStore) -> None:
+    saved = store.save(make(), SERIAL, 1)
+    saved.path.with_name("session-1.ppr").write_bytes(saved.data)
+    saved.path.with_name("session-000000002.ppr").write_bytes(saved.data)
+    assert store.sessions(SERIAL) == [1]
+
+
+def test_pens_are_known_by_their_folders(store: RecordStore) -> None:
+    assert store.serials() == []
+    for serial in ("B/2", "a.b", "A 1"):
+        store.save(make(serial=serial), serial, 1)
+    (store.folder / "pen-empty").mkdir()
+    (store.folder / "notes").mkdir()
+    assert store.serials() == ["A 1", "B/2", "a.b"]
+    assert [(entry.record.serial, entry.record.session) for entry in store.load_all(store.serials())] == [
+        ("A 1", 1),
+        ("B/2", 1),
+        ("a.b", 1),
+    ]
+
+
+def test_a_range_of_sessions(store: RecordStore) -> None:
+    keep(store, 6)
+    assert [entry.record.session for entry in store.load_all([SERIAL], 2, 4)] == [2, 3, 4]
+    assert [entry.record.session for entry in store.load_all([SERIAL], 5)] == [5, 6]
+
+
+def test_a_record_in_a_file_of_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "copy.ppr"
+    path.write_bytes(make(7, b"\x01" * 32))
+    assert read_record(path).record.session == 7
+    path.write_bytes(make()[:-1])
+    mismatch(errors.RECORD_MISMATCH, read_record, path)
+    for code, where in ((errors.FILE_MISSING, tmp_path / "no"), (errors.FILE_UNREADABLE, tmp_path)):
+        with pytest.raises(InputError) as caught:
+            read_record(where)
+        assert caught.value.code == code
+
+
+# --- the chain as it is kept -----------------------------------------------------------------------------------------
+def test_a_whole_chain_is_reported(store: RecordStore) -> None:
+    empty = store.inspect(SERIAL)
+    assert (empty.count, empty.gaps, empty.first_bad, empty.good) == (0, (), None, True)
+    keep(store, 9)
+    report = store.inspect(SERIAL)
+    assert (report.serial, report.count, report.gaps, report.unverified, report.good) == (SERIAL, 9, (), (), True)
+
+
+def test_gaps_are_no_breaks(store: RecordStore) -> None:
+    keep(store, 9, without=(1, 2, 5, 9))
+    report = store.inspect(SERIAL)
+    assert report.good
+    assert (report.count, report.gaps) == (5, (Gap(1, 2), Gap(5, 5)))
+    assert [str(gap) for gap in report.gaps] == ["sessions 1 to 2", "session 5"]
+    assert list(gaps([])) == []
+
+
+def test_the_first_bad_link_is_named_and_nothing_is_said_of_what_comes_after(store: RecordStore) -> None:
+    made = keep(store, 6)
+    path = store.path(SERIAL, 3)
+    other = make(3, made[1][-32:], start_s=5)  # whole in itself, sealed anew
+    path.write_bytes(other)
+    path.with_suffix(".json").write_text(json.dumps(describe(parse(other))))
+    report = store.inspect(SERIAL)
+    assert (report.count, report.good, report.unverified) == (3, False, (5, 6))
+    assert report.first_bad == BadLink(
+        4,
+        str(store.path(SERIAL, 4)),
+        f"The record of session 4 of pen {SERIAL} does not follow the record of session 3.",
+        expected=other[-32:].hex(),
+        found=made[2][-32:].hex(),
+    )
+    found = mismatch(errors.RECORD_MISMATCH, store.verify, SERIAL)
+    assert (found.given, found.limit) == (made[2][-32:].hex(), other[-32:].hex())
+
+
+@pytest.mark.parametrize("at", [4, 60, 100, 260, -1])
+def test_a_changed_byte_is_a_bad_link(store: RecordStore, at: int) -> None:
+    keep(store, 4, without=(1,))
+    path = store.path(SERIAL, 3)
+    data = bytearray(path.read_bytes())
+    data[at] ^= 1
+    path.write_bytes(data)
+    report = store.inspect(SERIAL)
+    assert report.first_bad is not None
+    assert (report.count, report.first_bad.session, report.first_bad.where) == (1, 3, str(path))
+    assert (report.gaps, report.unverified) == ((Gap(1, 1),), (4,))
+    if at != 4:
+        assert report.first_bad.expected == bytes(data[-32:]).hex()
+        assert report.first_bad.found == hashlib.sha256(data[:-32]).hexdigest()
+
+
+def test_records_that_changed_places_are_found(store: RecordStore) -> None:
+    made = keep(store, 4)
+    store.path(SERIAL, 2).write_bytes(made[2])
+    report = store.inspect(SERIAL)
+    assert report.first_bad is not None
+    assert (report.count, report.first_bad.session, report.unverified) == (1, 2, (3, 4))
+    assert "holds the record of session 3" in report.first_bad.what
+
+
+def test_a_first_record_that_names_one_before_it_is_found(store: RecordStore) -> None:
+    path = store.path(SERIAL, 1)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(make(1, b"\x01" * 32))
+    bad = store.inspect(SERIAL).first_bad
+    assert bad is not None
+    assert (bad.expected, bad.found) == ("00" * 32, "01" * 32)
+
+
+def test_a_folder_where_a_record_should_be_is_a_bad_link(store: RecordStore) -> None:
+    keep(store, 2)
+    store.path(SERIAL, 1).unlink()
+    store.path(SERIAL, 1).mkdir()
+    bad = store.inspect(SERIAL).first_bad
+    assert bad is not None
+    assert "cannot be read" in bad.what
+    assert (bad.expected, bad.found) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "place"),
+    [
+        ('"made": 150', '"made": 149', "made"),
+        ('"budget": 200', '"budget": 2000', "zones[0].budget"),
+        ('"serial": "SIM-0001"', '"serial": "SIM-0002"', "serial"),
+        ('"zone": "nose"', '"zone": "neck"', "zones[1].zone"),
+        ('"more_faults": 0', '"more_faults": false', "more_faults"),
+        ('"more_faults": 0,', "", "more_faults"),
+        ('"schema": 1', '"schema": 1, "note": "mine"', "note"),
+        ("{", "[", "the whole"),
+    ],
+)
+def test_a_copy_that_somebody_edited_is_found(store: RecordStore, old: str, new: str, place: str) -> None:
+    keep(store, 2)
+    path = store.path(SERIAL, 2).with_suffix(".json")
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+    report = store.inspect(SERIAL)
+    assert report.edited == (EditedCopy(2, str(path), place),)
+    assert (report.good, report.first_bad, report.count) == (False, None, 2)
+    assert store.verify(SERIAL) == 2  # the record alone counts
+
+
+@pytest.mark.parametrize("text", ["", "[]", "null", '"' + "x" * 9, "[" * 100_000, "\udce9"])
+def test_a_copy_that_is_anything_else_is_found(store: RecordStore, text: str) -> None:
+    path = store.save(make(), SERIAL, 1).path.with_suffix(".json")
+    path.write_bytes(text.encode(errors="surrogateescape"))
+    assert [copy.field for copy in store.inspect(SERIAL).edited] == ["the whole"]
+
+
+def test_a_copy_written_before_a_code_had_its_name_is_no_edit() -> None:
+    told = describe(parse(make()))
+    older = json.loads(json.dumps(told))
+    older["faults"][0]["name"] = "UNKNOWN"
+    older["zones"][0]["zone"] = "area-4 left"
+    older["ended"] = "reason-0"
+    assert difference(older, told) is None
+    older["profile"] = "area-4 up"
+    assert difference(older, told) == "profile"
+
+
+def test_a_copy_without_its_record_is_told_of(store: RecordStore) -> None:
+    keep(store, 3)
+    store.path(SERIAL, 2).unlink()
+    report = store.inspect(SERIAL)
+    assert (report.orphans, report.gaps, report.good) == ((2,), (Gap(2, 2),), True)

@@ -8,8 +8,8 @@ from pencore import faults, session, wire
 from pencore.faults import Fault, Refusal
 from pencore.ledger import CONFIRM, INTERRUPT, NO_ZONE, OPEN, RESERVE, Entry, Ledger, OpenSession
 from pencore.session import Counter, Session
-from tests.ledger_tools import new_book
 from tests.portable import samples
+from tests.support.ledger import new_book
 
 # The states of the pen as the design tells them, one line an arrow, apart from the table under test. What isn't here is
 # refused when somebody asked for it, and means nothing when it merely happened.

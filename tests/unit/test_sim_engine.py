@@ -20,7 +20,7 @@ from pensim.errors import PortMisuse
 from pensim.mechanics import PenParameters
 from pensim.plant import EdgeFault
 from pensim.stroke import WORD_TICKS_MIN, evaluate, read_table
-from tests.sim_tools import (
+from tests.support.sim_bench import (
     BACKOFF,
     CAP,
     HOMING_TICKS,

@@ -4,7 +4,7 @@ import pytest
 
 from pensim.clock import TICKS_PER_MS, TICKS_PER_US
 from pensim.oracle import ConsentRule, LeaseRule
-from tests.sim_tools import STEP_UM, SimBench, steps_of, stroke_table, words_of
+from tests.support.sim_bench import STEP_UM, SimBench, steps_of, stroke_table, words_of
 
 DEPTH_UM = 1000
 STEPS = steps_of(DEPTH_UM)

@@ -9,7 +9,7 @@ import pytest
 from pencore import faults, limits, lines, profile, record, wire
 from pencore.faults import Refusal
 from pencore.lines import LINE_MAX, LineReader, LineRefusal
-from tests.wire_tools import ACCEPTED, NONCE, code_of, largest, sealed, smallest
+from tests.support.wire_lines import ACCEPTED, NONCE, code_of, largest, sealed, smallest
 
 if TYPE_CHECKING:
     from pencore.lines import Field, Fields

@@ -9,7 +9,7 @@ import pytest
 from pencore import faults, version, wire
 from pencore.faults import Refusal
 from pencore.lines import LineRefusal
-from tests.wire_tools import ACCEPTED, lines_of, reference_code
+from tests.support.wire_lines import ACCEPTED, lines_of, reference_code
 
 _FILE = Path(__file__).parents[1] / "vectors" / "wire-v1.json"
 VECTORS: dict[str, Any] = json.loads(_FILE.read_text(encoding="ascii"))

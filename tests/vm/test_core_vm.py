@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 
 from pencore import limits
 from pencore.limits import Bounds
-from tests.core_scripts import Act, ledger_entries, scripts, start_times_ms
 from tests.portable import samples
 from tests.portable.core import profile_bytes
-from tests.stroke_oracle import check_table, pens
+from tests.support.core_scripts import Act, ledger_entries, scripts, start_times_ms
+from tests.support.stroke_oracle import check_table, pens
 from tests.vm.machine import CPython, MicroPythonVM, Outcome, agreed
 
 CORE = "tests.portable.core"

@@ -44,7 +44,6 @@ def test_steps_of_a_distance(vm: MicroPythonVM, geometry: Geometry, distance_um:
 def test_um_of_steps(vm: MicroPythonVM, geometry: Geometry, steps: int) -> None:
     exact = Fraction(steps * geometry.lead_um, geometry.steps_per_turn)
     pen = as_argument(geometry)
-    assert agreed(vm, UNITS, "Geometry.um_floor", [pen, steps]).value == math.floor(exact)
     assert agreed(vm, UNITS, "Geometry.um_ceil", [pen, steps]).value == math.ceil(exact)
     reached = math.ceil(exact) - geometry.retract_offset_um
     assert agreed(vm, UNITS, "Geometry.depth_um", [pen, steps]).value == max(0, reached)

@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.property.test_wire_lines import CHUNKS, pieces_of
+from tests.support.wire_lines import sealed
+from tests.support.wire_strategies import Sent, almost_requests, messages, requests
 from tests.unit.test_wire_vectors import VECTORS, line_of, pending_of, values_of, vectors
 from tests.vm.machine import MicroPythonVM, Outcome, agreed
-from tests.wire_strategies import Sent, almost_requests, messages, requests
-from tests.wire_tools import sealed
 
 PORTABLE = "tests.portable.wire"
 differential = settings(max_examples=150)

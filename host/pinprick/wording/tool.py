@@ -33,6 +33,11 @@ TOOL = {
     errors.FILE_UNWRITABLE: Wording(
         "The file cannot be written.", _FILE, "Check that the folder exists and may be written to."
     ),
+    errors.FILE_NOT_RECORDS: Wording(
+        "The file holds neither a record nor an export of records.",
+        _FILE,
+        "Name a file that `pinprick records export --format json` wrote.",
+    ),
     # --- 11xx profile file
     errors.TOML_SYNTAX: Wording(
         "The file breaks a rule of TOML, the plain-text form of profiles: `key = value` lines under [headers].",

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import strategies as st
 
 from pencore import lines, wire
-from tests.wire_tools import NONCE, largest, smallest
+from tests.support.wire_lines import NONCE, largest, smallest
 
 if TYPE_CHECKING:
     from pencore.lines import Field, Fields

@@ -1,0 +1,228 @@
+"""The records kept on this computer: files that are whole or not there, never replaced. Host only; owns a folder.
+
+A record is kept twice: byte for byte as the pen sealed it (`session-00000007.ppr`, which alone counts) and as JSON
+beside it, for people and other programs. The highest one kept is the pen's head as this computer knows it; a pen whose
+memory says otherwise was tampered with or set back, and `check_head` finds it.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from urllib.parse import quote, unquote
+
+from pencore.record import Record
+from pinprick.errors import (
+    FILE_MISSING,
+    FILE_UNREADABLE,
+    FILE_UNWRITABLE,
+    RECORD_MISMATCH,
+    RECORDS_AHEAD,
+    RECORDS_FORK,
+    InputError,
+    Mismatch,
+    PinprickError,
+)
+from pinprick.files import write_whole
+from pinprick.places import data_folder
+from pinprick.records.chain import ChainReport, EditedCopy, Link, follow, parse, verify_chain
+from pinprick.records.words import describe, difference
+
+_PEN = "pen-"
+_SESSION = "session-"
+
+
+def default_folder() -> Path:
+    """Return where this user's records are kept."""
+    return data_folder() / "records"
+
+
+@dataclass(frozen=True, slots=True)
+class SavedRecord:
+    """A record as it is kept: `path` is the binary file, `data` its bytes; `new` when it wasn't there before."""
+
+    path: Path
+    data: bytes = field(repr=False)
+    record: Record = field(repr=False)
+    new: bool
+
+
+class RecordStore:
+    """The records kept in `folder` (the user's own, when left out), one subfolder per pen. Made when first written
+    to.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = default_folder() if folder is None else folder
+
+    # --- what is there -----------------------------------------------------------------------------------------------
+    def pen_folder(self, serial: str) -> Path:
+        """Return the folder of one pen's records. Whatever the serial holds, it is one name below the store's
+        folder.
+        """
+        return self.folder / (_PEN + quote(serial, safe="").replace(".", "%2E"))
+
+    def path(self, serial: str, session: int) -> Path:
+        """Return where the record of `session` is, or would be, kept."""
+        return self.pen_folder(serial) / f"{_SESSION}{session:08d}.ppr"
+
+    def serials(self) -> list[str]:
+        """Return the serial numbers of the pens of which records are kept, in order."""
+        found = (unquote(path.name.removeprefix(_PEN)) for path in self.folder.glob(f"{_PEN}*"))
+        return sorted({serial for serial in found if self.sessions(serial)})
+
+    def sessions(self, serial: str) -> list[int]:
+        """Return the ids of the sessions whose records are kept, in order."""
+        return self._numbers(serial, ".ppr")
+
+    def _numbers(self, serial: str, suffix: str) -> list[int]:
+        """Return the sessions of the files with this suffix; whatever is called otherwise is somebody else's."""
+        names = (path.stem.removeprefix(_SESSION) for path in self.pen_folder(serial).glob(f"{_SESSION}*{suffix}"))
+        return sorted(int(name) for name in names if name.isascii() and name.isdigit() and name == f"{int(name):08d}")
+
+    def load(self, serial: str, session: int) -> SavedRecord:
+        """Return a kept record, checked; InputError FILE_MISSING, FILE_UNREADABLE, Mismatch RECORD_MISMATCH."""
+        path = self.path(serial, session)
+        data = read_file(path)
+        sealed = parse(data, str(path))
+        if (sealed.serial, sealed.session) != (serial, session):
+            message = f"{path} holds the record of session {sealed.session} of pen {sealed.serial}."
+            raise Mismatch(RECORD_MISMATCH, message, field="session", given=sealed.session, limit=session)
+        return SavedRecord(path, data, sealed, new=False)
+
+    def load_all(self, serials: Iterable[str], first: int = 0, last: int | None = None) -> Iterator[SavedRecord]:
+        """Yield the kept records of pens, those of sessions `first`..`last` (no end: None); raises as `load`."""
+        for serial in serials:
+            for session in self.sessions(serial):
+                if first <= session and (last is None or session <= last):
+                    yield self.load(serial, session)
+
+    def head(self, serial: str) -> Record | None:
+        """Return the newest record kept of a pen, or None."""
+        sessions = self.sessions(serial)
+        return self.load(serial, sessions[-1]).record if sessions else None
+
+    # --- whether it holds --------------------------------------------------------------------------------------------
+    def check_head(self, serial: str, last_session: int, ledger_head: bytes) -> None:
+        """Refuse a pen whose memory contradicts what is kept here; `last_session` and `ledger_head` are its own words.
+
+        Raises Mismatch RECORDS_AHEAD when a session is kept that the pen has no memory of, RECORDS_FORK when the pen's
+        last record is another than the one kept of the same session.
+        """
+        kept = self.sessions(serial)
+        if kept and kept[-1] > last_session:
+            pen = f"the pen's last one is {last_session}"
+            message = f"A record of session {kept[-1]} of pen {serial} is kept here, but {pen}."
+            raise Mismatch(RECORDS_AHEAD, message, field="session_id", given=last_session, limit=kept[-1])
+        if last_session in kept and self.load(serial, last_session).record.digest != ledger_head:
+            raise _fork(serial, last_session)
+
+    def inspect(self, serial: str) -> ChainReport:
+        """Follow a pen's chain as it is kept, and hold the JSON copies against the records; raises nothing."""
+        kept = self.sessions(serial)
+        links = [self._link(serial, session) for session in kept]
+        whole = {link.session: link.sealed for link in links if isinstance(link.sealed, Record)}
+        copies = self._numbers(serial, ".json")
+        found = (self._edited(serial, session, whole[session]) for session in copies if session in whole)
+        orphans = tuple(session for session in copies if session not in kept)
+        return replace(follow(serial, links), edited=tuple(copy for copy in found if copy), orphans=orphans)
+
+    def _link(self, serial: str, session: int) -> Link:
+        where = str(self.path(serial, session))
+        try:
+            return Link(session, where, self.load(serial, session).record)
+        except PinprickError as error:
+            return Link(session, where, error)
+
+    def _edited(self, serial: str, session: int, sealed: Record) -> EditedCopy | None:
+        """Return what the JSON beside a record says otherwise than the record."""
+        path = self.path(serial, session).with_suffix(".json")
+        try:
+            said = json.loads(read_file(path))
+        except (InputError, ValueError, RecursionError):
+            return EditedCopy(session, str(path), "the whole")
+        place = difference(said, describe(sealed))
+        return EditedCopy(session, str(path), place) if place else None
+
+    def verify(self, serial: str) -> int:
+        """Check every kept record of a pen and its chain; return how many there are. Raises Mismatch."""
+        return verify_chain(self.load(serial, session).record for session in self.sessions(serial))
+
+    # --- keeping -----------------------------------------------------------------------------------------------------
+    def admit(self, data: bytes, serial: str, session: int) -> Record:
+        """Return the record in `data`, given as that of `session`, if it may be kept beside its neighbours.
+
+        Raises Mismatch RECORD_MISMATCH, and RECORDS_FORK when another record of the same session is kept, or one whose
+        chain this record doesn't continue.
+        """
+        sealed = parse(data, f"The record of session {session}")
+        if (sealed.serial, sealed.session) != (serial, session):
+            message = f"The pen gave the record of session {sealed.session} of pen {sealed.serial} for another one."
+            raise Mismatch(RECORD_MISMATCH, message, field="session", given=sealed.session, limit=session)
+        if self._has(serial, session) and self.load(serial, session).data != data:
+            raise _fork(serial, session)
+        verify_chain([sealed])
+        if self._has(serial, session - 1) and self.load(serial, session - 1).record.digest != sealed.previous:
+            raise _fork(serial, session - 1)
+        if self._has(serial, session + 1) and self.load(serial, session + 1).record.previous != sealed.digest:
+            raise _fork(serial, session)
+        return sealed
+
+    def save(self, data: bytes, serial: str, session: int) -> SavedRecord:
+        """Keep the record in `data`, which a pen gave as that of `session`; return it as it was read back.
+
+        It is checked by itself and against its neighbours first; raises as `admit` (all stays as it is), InputError
+        FILE_UNWRITABLE.
+        """
+        sealed = self.admit(data, serial, session)
+        path = self.path(serial, session)
+        new = not self._has(serial, session)
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if new or not path.with_suffix(".json").exists():
+                text = json.dumps(describe(sealed), indent=2) + "\n"
+                write_whole(path.with_suffix(".json"), text.encode(), private=True)
+            if new:
+                write_whole(path, data, private=True)
+        except OSError as error:
+            message = f"The record cannot be written to {path}: {error.strerror}."
+            raise InputError(FILE_UNWRITABLE, message, given=str(path)) from None
+        saved = self.load(serial, session)
+        if saved.data != data:
+            raise Mismatch(RECORD_MISMATCH, f"{path} was read back differently than it was written.", field="sha256")
+        return SavedRecord(path, data, saved.record, new)
+
+    def _has(self, serial: str, session: int) -> bool:
+        path = self.path(serial, session)
+        try:
+            path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError as error:
+            raise _unreadable(path, error) from None
+        return True
+
+
+def read_record(path: Path) -> SavedRecord:
+    """Return the record in any `.ppr` file, checked by its own seal; raises as `RecordStore.load`."""
+    data = read_file(path)
+    return SavedRecord(path, data, parse(data, str(path)), new=False)
+
+
+def read_file(path: Path) -> bytes:
+    """Return what a file holds; InputError FILE_MISSING, FILE_UNREADABLE."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise InputError(FILE_MISSING, f"There is no file {path}.", given=str(path)) from None
+    except OSError as error:
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: Path, error: OSError) -> InputError:
+    return InputError(FILE_UNREADABLE, f"{path} cannot be read: {error.strerror}.", given=str(path))
+
+
+def _fork(serial: str, session: int) -> Mismatch:
+    message = f"Pen {serial} has another record of session {session} than the one kept here."
+    return Mismatch(RECORDS_FORK, message, field="ledger_head", given=session)

@@ -1,0 +1,118 @@
+"""Bugs to plant in what the pen does for time, journal, cartridge and memory; a part of the table. Host only."""
+
+from tests.mutants.mutant import Mutant, one
+
+CORRECTION = "tests/scenarios/test_clock_correction.py"
+JOURNAL = "tests/scenarios/test_journal_care.py"
+CARTRIDGE = "tests/scenarios/test_cartridge_use.py"
+RECALL = "tests/scenarios/test_recall.py"
+RAM = "tests/scenarios/test_ram_bits.py"
+IN_A_STROKE = "tests/scenarios/test_single_faults.py::test_a_fault_in_a_stroke_ends_safe_latched_and_logged"
+
+UPKEEP: tuple[Mutant, ...] = (
+    one(
+        "the time is corrected under a loaded profile",
+        "requests.py",
+        "    if pen.session is not None and not pen.session.opened:\n        # Its time",
+        "    if False:\n        # Its time",
+        f"{CORRECTION}::test_a_loaded_profile_keeps_the_time_it_was_checked_against",
+    ),
+    one(
+        "a correction is signed for any floor",
+        "requests.py",
+        '        floor_s,\n        params["time"],\n        params["reason"],\n',
+        '        0,\n        params["time"],\n        params["reason"],\n',
+        f"{CORRECTION}::test_a_correction_is_good_for_once_in_a_boot",
+    ),
+    one(
+        "a correction is signed for any session",
+        "course.py",
+        "% (serial, nonce, session, floor_s, time_s, reason)",
+        "% (serial, nonce, 1, floor_s, time_s, reason)",
+        f"{CORRECTION}::test_a_correction_that_was_not_used_is_no_good_after_a_session",
+    ),
+    one(
+        "compaction forgets the reason of a correction",
+        "ledger.py",
+        "Entry(CLOCK, reserved=self.corrected_from_s, made=self.correction_crc, aux=self.time_floor_s)",
+        "Entry(CLOCK, reserved=self.corrected_from_s, aux=self.time_floor_s)",
+        f"{CORRECTION}::test_a_correction_is_still_on_the_books_after_a_compaction",
+    ),
+    one(
+        "compaction forgets a correction unless a session is open",
+        "ledger.py",
+        "        if session is not None or self.corrected_from_s or self.correction_crc:\n",
+        "        if session is not None:\n",
+        f"{CORRECTION}::test_a_correction_is_still_on_the_books_after_a_compaction",
+    ),
+    one(
+        "a bad copy is not told",
+        "runner.py",
+        "            code = faults.LEDGER_ONE_COPY if self.ledger.single_copies else 0\n",
+        "            code = 0\n",
+        f"{JOURNAL}::test_one_bad_copy_of_an_entry_is_told_and_mended",
+    ),
+    one(
+        "a bad copy is not mended",
+        "ledger.py",
+        "        return self.size >= _CROWDED_BYTES or self.single_copies > 0\n",
+        "        return self.size >= _CROWDED_BYTES\n",
+        f"{JOURNAL}::test_a_bad_copy_after_another_never_makes_two_of_one_entry",
+    ),
+    one(
+        "an idle pen lets its journal grow",
+        "runner.py",
+        "        crowded = self.ledger.crowded() and not session.is_in(self.state, session.DRIVEN)\n",
+        "        crowded = False\n",
+        f"{JOURNAL}::test_a_host_that_asks_for_entries_for_ever_fills_no_flash",
+    ),
+    one(
+        "acknowledged records are left where a cut left them",
+        "tasks.py",
+        "        if name.startswith(_RECORD_PREFIX) and name < record_name(kept):\n",
+        "        if False:\n",
+        f"{JOURNAL}::test_acknowledged_records_leave_however_the_power_goes_meanwhile",
+    ),
+    one(
+        "arming uses up the cartridge",
+        "tasks.py",
+        "        pen.write(lambda: write_new(pen.ports.store, SESSION_FILE, pen.profile_data))\n",
+        "        pen.write(lambda: write_new(pen.ports.store, SESSION_FILE, pen.profile_data))\n        yield\n"
+        "        pen.write(lambda: pen.memory.remember_cartridge(work.profile.cartridge_id, work.session))\n"
+        "        yield\n"
+        "        pen.append([Entry(CARTRIDGE, work.session, aux=pen.memory.cartridge_count())])\n"
+        "        pen.cartridge.used()\n",
+        f"{CARTRIDGE}::test_arming_without_a_stroke_uses_no_cartridge",
+    ),
+    one(
+        "the first reservation uses up no cartridge",
+        "tasks.py",
+        "        pen.write(lambda: pen.memory.remember_cartridge(work.profile.cartridge_id, work.session))\n",
+        "        pen.write(lambda: None)\n",
+        f"{CARTRIDGE}::test_the_first_reservation_uses_it_with_or_without_a_stroke",
+    ),
+    one(
+        "a counter found flipped while a fault is handled is let through",
+        "runner.py",
+        "        try:\n            self.cut()\n        except Fault as fault:\n"
+        "            # The driver is off; the counters are found flipped only now.\n"
+        "            code = fault.code\n            aux = fault.aux\n",
+        "        self.cut()\n",
+        f"{RAM}::test_a_flipped_counter_that_is_found_while_another_fault_is_handled",
+    ),
+    one(
+        "an unreadable profile in flash is let through",
+        "runner.py",
+        "            except Refusal:\n                raise Fault(faults.LEDGER_CORRUPT, account.session) from None\n",
+        "            except KeyError:\n                raise Fault(faults.LEDGER_CORRUPT, account.session) from None\n",
+        f"{RECALL}::test_a_profile_in_flash_that_cannot_be_read_is_a_fault",
+    ),
+    one(
+        "a flag of no known meaning is no fault",
+        "motion.py",
+        "            raise Fault(trip_code(evidence.flags) or faults.INTERNAL, evidence.index)\n",
+        "            code = trip_code(evidence.flags)\n            if code:\n"
+        "                raise Fault(code, evidence.index)\n",
+        IN_A_STROKE,
+    ),
+)
