@@ -93,7 +93,7 @@ def hello(pen: "Runner", params: "Params") -> "Result":
         "state": pen.state,
         "session_id": ledger.next_session(),
         "open_session": 0 if account is None else account.session,
-        "open_digest": _NO_HMAC if account is None or pen.session is None else to_hex(pen.session.profile.digest),
+        "open_digest": _NO_HMAC if pen.session is None else to_hex(pen.session.profile.digest),
         "ledger_head": to_hex(pen.head),
         "ceiling_um": 0,
         "calibration_um": 0,

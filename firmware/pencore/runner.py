@@ -156,8 +156,7 @@ class Runner:
         if session_now is not None and session_now.opened:
             self._elapsed_ms += max(0, ms_since(now_ms, self.now_ms))
         self.now_ms = now_ms
-        self.inputs = self.ports.inputs.read()
-        self.engine_bits = self.ports.engine.poll()
+        self._read_ports()
         try:
             self._watch_stops()
             self._take_evidence()
@@ -176,6 +175,15 @@ class Runner:
             # A counter was found flipped only now.
             self.fail(fault.code, fault.aux)
             return _WAIT_BUSY_MS
+
+    def _read_ports(self) -> None:
+        before = self.inputs
+        self.inputs = self.ports.inputs.read()
+        self.engine_bits = self.ports.engine.poll()
+        if self.inputs & ~before & signals.HOME and not self.engine_bits & signals.ENABLED:
+            # The spring, or somebody's hand, has only now brought the carriage home, and it may still move.
+            self._coasting = True
+            self._cut_ms = self.now_ms
 
     def _watch_stops(self) -> None:
         """Let stop line, engine trips and late strokes end everything; nothing else is looked at before."""
@@ -328,7 +336,7 @@ class Runner:
         )
 
     def coasting(self) -> bool:
-        """Return whether the driver was cut so short a time ago that the carriage may still move."""
+        """Return whether the carriage may still move: it was cut off, or came home undriven, so short a time ago."""
         # What lies more than 24 days back reads as being ahead.
         return self._coasting and 0 <= ms_since(self.now_ms, self._cut_ms) < COAST_MS
 

@@ -1,35 +1,20 @@
 """Which pens there are, and which one is meant. Host only; opens ports, and only those that can be a pen's.
 
-Candidates are the USB ports of an RP2040 that runs MicroPython and the simulated pens that registered. Nothing is ever
-written to another port unless it is named: it may be a modem, or somebody else's machine.
+Nothing is ever written to a port that is no candidate (`pinprick.candidates`) unless it is named: it may be a modem, or
+somebody else's machine.
 """
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
-from serial.tools import list_ports
-
-from pinprick import simulated
+from pinprick.candidates import OTHER, SIM, USB, Candidate, candidates, others
 from pinprick.device import WAIT_S, Pen, PenInfo
 from pinprick.errors import NO_DEVICE, NOT_A_PEN, SEVERAL_PENS, WRONG_PEN, NoDevice, PinprickError
 
-USB = "usb"
-SIM = "sim"
+__all__ = ["OTHER", "SIM", "USB", "Candidate", "Look", "candidates", "find", "look", "others", "several"]
 
-_RASPBERRY_PI = 0x2E8A
-"""USB vendor id of the RP2040's own stack; MicroPython uses it."""
 _AT_ONCE = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A port that may be a pen's: `kind` is USB or SIM; `serial` the pen's serial number where it is known already."""
-
-    port: str
-    kind: str
-    serial: str = ""
-    description: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,17 +24,6 @@ class Look:
     candidate: Candidate
     info: PenInfo | None = None
     error: PinprickError | None = None
-
-
-def candidates() -> list[Candidate]:
-    """Return the ports that may be a pen's, USB first, in the order of their names."""
-    found = [
-        Candidate(port.device, USB, description=port.description or "")
-        for port in list_ports.comports()
-        if port.vid == _RASPBERRY_PI
-    ]
-    sims = [Candidate(pen.port, SIM, pen.serial, "simulated pen") for pen in simulated.registered()]
-    return sorted(found, key=lambda candidate: candidate.port) + sims
 
 
 def look(found: Sequence[Candidate]) -> list[Look]:
@@ -102,25 +76,32 @@ def find(port: str | None = None, serial_number: str | None = None, *, wait_s: f
     return _only(found, serial_number, wait_s)
 
 
-def _none(serial_number: str | None) -> NoDevice:
+def _none(serial_number: str | None, unasked: Sequence[Look] = ()) -> NoDevice:
+    """Return what to say when the pen that is meant isn't there; `unasked` could not be asked, and may be it."""
     if serial_number is None:
         return NoDevice(NO_DEVICE, "No pen is connected, and no simulated one runs.", field="--port")
     message = f"No pen {serial_number} is connected, and no simulated one of that serial number runs."
+    if unasked:
+        ports = ", ".join(told.candidate.port for told in unasked)
+        message = f"No pen that answers is {serial_number}. What is at {ports} could not be asked."
     return NoDevice(NO_DEVICE, message, field="--serial-number", given=serial_number)
 
 
 def _only(found: Sequence[Candidate], serial_number: str | None, wait_s: float) -> Pen:
     """Return the only one of `found` that is a pen, and has `serial_number`; let go of all others."""
     chosen: list[tuple[Look, Pen | None]] = []
+    unasked: list[Look] = []
     for told, pen in _open_all(found, wait_s):
-        asked = told.info is not None
-        wanted = serial_number is None or (asked and told.candidate.serial == serial_number)
-        # What doesn't answer like a pen is none; what doesn't answer at all, or is held by others, may be one.
-        maybe = not asked and serial_number is None and told.error is not None and told.error.code != NOT_A_PEN
-        named = not asked and told.candidate.serial == serial_number is not None
-        if (asked and wanted) or maybe or named:
+        if pen is None:
+            # What doesn't answer like a pen is none; what doesn't answer at all, or is held by others, may be one.
+            maybe = told.error is None or told.error.code != NOT_A_PEN
+            if told.candidate.serial == serial_number is not None or (maybe and serial_number is None):
+                chosen.append((told, None))
+            elif maybe:
+                unasked.append(told)
+        elif serial_number in (None, told.candidate.serial):
             chosen.append((told, pen))
-        elif pen is not None:
+        else:
             pen.close()
     if len(chosen) == 1:
         told, pen = chosen[0]
@@ -132,12 +113,12 @@ def _only(found: Sequence[Candidate], serial_number: str | None, wait_s: float) 
         if pen is not None:
             pen.close()
     if not chosen:
-        raise _none(serial_number)
-    names = ", ".join(_name(told) for told, _ in chosen)
-    raise NoDevice(
-        SEVERAL_PENS, f"{len(chosen)} pens are connected: {names}.", field="--serial-number", given=serial_number
-    )
+        raise _none(serial_number, unasked)
+    raise several([told.candidate for told, _ in chosen], serial_number)
 
 
-def _name(told: Look) -> str:
-    return f"{told.candidate.serial or 'unknown'} on {told.candidate.port}"
+def several(found: Sequence[Candidate], serial_number: str | None = None) -> NoDevice:
+    """Return what to say when more than one pen may be meant."""
+    names = ", ".join(f"{candidate.serial or 'unknown'} on {candidate.port}" for candidate in found)
+    message = f"{len(found)} pens are connected: {names}."
+    return NoDevice(SEVERAL_PENS, message, field="--serial-number", given=serial_number)

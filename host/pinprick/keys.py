@@ -52,7 +52,7 @@ def load_key(path: Path) -> ClinicKey:
     try:
         with path.open("rb") as file:
             mode = os.fstat(file.fileno()).st_mode
-            data = file.read(_MOST_BYTES)
+            data = file.read(_MOST_BYTES + 1)
     except OSError as error:
         message = f"The key file {path} cannot be read: {error.strerror}."
         raise InputError(KEY_MISSING, message, field="--key", given=str(path)) from None
@@ -61,6 +61,8 @@ def load_key(path: Path) -> ClinicKey:
         raise InputError(
             KEY_BAD, f"Others than its owner can read {path}.", field="--key", given=oct(stat.S_IMODE(mode)), hint=hint
         )
+    if len(data) > _MOST_BYTES:
+        raise _bad(path, "it is far too big", "")
     try:
         found = tomllib.loads(data.decode())
     except ValueError:

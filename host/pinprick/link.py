@@ -13,7 +13,7 @@ from typing import Any
 from pencore import faults, version, wire
 from pencore.lines import FEED_MAX, STOP_BYTE
 from pinprick import __version__, wording
-from pinprick.errors import LINK_LOST, NOT_A_PEN, PEN_SILENT, NoDevice, PinprickError
+from pinprick.errors import LINK_LOST, NOT_A_PEN, PEN_SILENT, PORT_IN_USE, NoDevice, PinprickError
 from pinprick.profiles.units import mm
 from pinprick.transport import Transport
 from pinprick.wording.states import alone
@@ -52,11 +52,19 @@ def _detail(refusal: faults.Refusal) -> str:
     """Return what the pen said beside the code: " (zone.depth_mm of zone 3: given 2.60 mm, bound 2.50 mm)"."""
     if not refusal.field:
         return ""
+    if refusal.field == "state" and refusal.given is not None:
+        return f" (it is {wire.STATE_NAMES[refusal.given] if refusal.given <= wire.FAULT else refusal.given})"
     text = refusal.field + ("" if refusal.zone is None else f" of zone {refusal.zone}")
     show = mm if refusal.field.endswith("_mm") else "{:,}".format
     told = [f"given {show(refusal.given)}"] if refusal.given is not None else []
     told += [f"bound {show(refusal.limit)}"] if refusal.limit is not None else []
     return f" ({text}{': ' if told else ''}{', '.join(told)})"
+
+
+def _when(method: str) -> str:
+    """Return what to say to whoever asks for `method` in the wrong state."""
+    states = [name for state, name in enumerate(wire.STATE_NAMES) if wire.allowed(method, state)]
+    return f"The pen does {method} only while it is {' or '.join(states)}; `pinprick status` shows how it is."
 
 
 def _closed(name: str) -> NoDevice:
@@ -99,7 +107,8 @@ class Link:
     def hello(self) -> dict[str, Any]:
         """Begin, or begin anew after the pen was reset; return the fields of the answer.
 
-        Raises NoDevice PEN_SILENT, NOT_A_PEN or LINK_LOST, and PenRefused WIRE_PROTOCOL for another major version.
+        Raises NoDevice PEN_SILENT, NOT_A_PEN, PORT_IN_USE or LINK_LOST, and PenRefused WIRE_PROTOCOL for another major
+        version.
         """
         params = {
             "protocol_major": version.PROTOCOL_MAJOR,
@@ -111,7 +120,8 @@ class Link:
                 if self.lost is not None and self.lost.code == PEN_SILENT:
                     # Silence is no broken line: the pen may have been without power.
                     self.lost = None
-            heard = self._received
+            # A stranger's greeting may have come before this line is reached.
+            heard = self._received if self._nonce else 0
             line = wire.encode_request("hello", _HELLO_ID, params)
             try:
                 # Nobody knows yet what was said on this port before: the newline ends it. The pen may complain of it.
@@ -120,6 +130,10 @@ class Link:
                 if error.code == PEN_SILENT and self._received > heard:
                     message = f"What is connected to {self.name} does not answer as a pen."
                     raise NoDevice(NOT_A_PEN, message, field="--port") from None
+                if error.code == LINK_LOST and not self._received and self.name.startswith("socket://"):
+                    # A served pen has one host at a time, and shuts the door on the next without a word.
+                    message = f"{self.name} took the connection and closed it again: another program has the pen."
+                    raise NoDevice(PORT_IN_USE, message, field="--port", given=self.name) from None
                 raise
             major = result["protocol_major"]
             if major != version.PROTOCOL_MAJOR:
@@ -163,7 +177,7 @@ class Link:
                 self._send(line)
                 answer = self._await_news(complaints, min(repeat_s, deadline - time.monotonic()))
                 if answer is not None:
-                    return self._result(answer)
+                    return self._result(answer, method)
                 if time.monotonic() >= deadline:
                     break
             raise self._silent()
@@ -187,9 +201,9 @@ class Link:
                 raise self.lost
             return self._answer
 
-    def _result(self, answer: wire.Message) -> dict[str, Any]:
+    def _result(self, answer: wire.Message, method: str) -> dict[str, Any]:
         if answer.refusal is not None:
-            raise PenRefused(answer.refusal)
+            raise PenRefused(answer.refusal, _when(method) if answer.refusal.code == faults.STATE_FORBIDS else "")
         return answer.values
 
     def _send(self, line: bytes) -> None:
@@ -245,6 +259,9 @@ class Link:
                     self._take_lines(reader)
         except NoDevice as error:
             self._lose(error)
+        finally:
+            # A listener that raises ends the thread, and is told of as every uncaught exception is.
+            self._lose(NoDevice(LINK_LOST, f"Nobody listens to {self.name} any more.", field="--port"))
 
     def _take_lines(self, reader: wire.LineReader) -> None:
         while True:
@@ -268,7 +285,8 @@ class Link:
                 if message.id is None:
                     self._complaints += 1
                     self._complaint = message.refusal
-                elif message.id in self._pending:
+                elif message.id in self._pending and self._answer is None:
+                    # The first one holds, whatever else comes under its id: a repetition has an answer too.
                     self._answer = message
                 self._changed.notify_all()
             elif message.name != "telemetry" or self._ping_wait_s() <= 0:
@@ -322,6 +340,9 @@ class Link:
         """End both threads and let go of the port. A leased pen then pauses by itself."""
         with self._changed:
             self._closing = True
+            if self.lost is None:
+                # Whoever waits for the pen, in whatever thread, waits no longer.
+                self.lost = _closed(self.name)
             self._changed.notify_all()
         for thread in (self._keeper, self._reader):
             if thread is not threading.current_thread():

@@ -180,7 +180,7 @@ FIELD_TEXT = {
     "limit_um": "depth the pen is held to right now",
     "nonce": "the nonce of this boot",
     "offset": "position of the first byte",
-    "open_digest": "digest of the open session's profile; zeros for none",
+    "open_digest": "digest of the profile that is loaded, whether its session is open yet or not; zeros for none",
     "open_session": "id of the open (interrupted) session; 0 for none",
     "protocol_major": "major version: must be equal",
     "protocol_minor": "minor version: a higher one only adds",

@@ -30,9 +30,12 @@ class SentProfiles:
         name = "pen-" + quote(serial, safe="").replace(".", "%2E")
         return self.folder / name / f"session-{session:08d}-{digest.hex()[:16]}.ppf"
 
-    def keep(self, serial: str, session: int, data: bytes) -> None:
-        """Keep a profile in its binary form, as that of `session`; InputError FILE_UNWRITABLE."""
+    def keep(self, serial: str, session: int, data: bytes) -> bool:
+        """Keep a profile in its binary form, as that of `session`; return whether it is new here. InputError
+        FILE_UNWRITABLE.
+        """
         path = self._path(serial, session, core.decode(data).digest)
+        new = not path.exists()
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             write_whole(path, data, private=True)
@@ -40,6 +43,7 @@ class SentProfiles:
             message = f"The profile cannot be kept at {path}: {error.strerror}."
             raise InputError(FILE_UNWRITABLE, message, given=str(path)) from None
         self._forget(path.parent, session)
+        return new
 
     def _forget(self, folder: Path, session: int) -> None:
         for path in folder.glob("session-*.ppf"):

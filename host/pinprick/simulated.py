@@ -7,6 +7,7 @@ doesn't answer with its token was left behind by a process that is gone, and who
 
 import contextlib
 import json
+import os
 import socket
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
@@ -20,6 +21,8 @@ from pinprick.files import write_whole
 from pinprick.places import runtime_folder
 
 _CONNECT_S = 1.0
+_HELLO_S = 5.0
+"""Longest wait for a channel's greeting: its pen may be busy, and so may the computer."""
 _ANSWER_S = 60.0
 """Longest wait for a command, whose `after_ms` at a low speed takes its time."""
 _PIECE = 65_536
@@ -52,7 +55,7 @@ def registering(registration: Registration) -> Iterator[None]:
     """
     path = _path(registration.serial)
     there = _read(path)
-    if there is not None and _answers(there):
+    if there is not None and _runs(there) is not False:
         message = f"A simulated pen {there.serial} is running already, on {there.port}."
         raise InputError(USAGE, message, field="--serial", given=there.serial)
     try:
@@ -75,30 +78,45 @@ def registered() -> list[Registration]:
     alive = []
     for path in sorted(_folder().glob("*.json")):
         found = _read(path)
-        if found is not None and _answers(found):
+        runs = False if found is None else _runs(found)
+        if found is not None and runs:
             alive.append(found)
-        else:
+        elif runs is False:
             with contextlib.suppress(OSError):
                 path.unlink()
     return alive
 
 
 def _read(path: Path) -> Registration | None:
-    """Return what a file says; None for one that is gone or says nothing of use."""
+    """Return what a file says; None for one that is gone, that another user wrote, or that says nothing of use."""
     try:
+        if os.name == "posix" and path.stat().st_uid != os.getuid():
+            return None
         fields = json.loads(path.read_bytes())
-        fields.pop("schema")
-        return Registration(**fields)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        texts = [fields[name] for name in ("serial", "port", "control", "token")]
+        if fields["schema"] != 1 or type(fields["pid"]) is not int or not all(isinstance(text, str) for text in texts):
+            return None
+        serial, port, control, token = texts
+        return Registration(serial, port, control, token, fields["pid"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 
-def _answers(registration: Registration) -> bool:
+def _runs(registration: Registration) -> bool | None:
+    """Return whether a pen runs: False when nobody or somebody else is at its channel, None when it is too busy to say
+    so.
+    """
     try:
         Control(registration).close()
+    except _Busy:
+        return None
     except PinprickError:
         return False
     return True
+
+
+class _Busy(NoDevice):
+    """Somebody is there, but doesn't answer in time."""
 
 
 class Control:
@@ -116,16 +134,16 @@ class Control:
         except (OSError, ValueError):
             raise self._unreachable() from None
         try:
-            hello = self._exchange({"token": registration.token}, _CONNECT_S)
-            if hello.get("serial") != registration.serial:
+            hello = self._exchange({"token": registration.token}, _HELLO_S)
+            if (hello.get("event"), hello.get("serial")) != ("hello", registration.serial):
                 raise self._unreachable()
         except BaseException:
             self._socket.close()
             raise
 
-    def _unreachable(self) -> NoDevice:
+    def _unreachable(self, kind: type[NoDevice] = NoDevice) -> NoDevice:
         message = f"The simulated pen {self.serial} does not answer on its control channel."
-        return NoDevice(SIM_UNREACHABLE, message, field="--serial-number", given=self.serial)
+        return kind(SIM_UNREACHABLE, message, field="--serial-number", given=self.serial)
 
     def _exchange(self, command: dict[str, Any], limit_s: float) -> dict[str, Any]:
         try:
@@ -138,7 +156,9 @@ class Control:
                 self._heard += data
             line, _, self._heard = self._heard.partition(b"\n")
             answer = json.loads(line)
-        except (OSError, ValueError):
+        except TimeoutError:
+            raise self._unreachable(_Busy) from None
+        except (OSError, ValueError, RecursionError):
             raise self._unreachable() from None
         if not isinstance(answer, dict):
             raise self._unreachable()

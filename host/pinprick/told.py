@@ -14,6 +14,7 @@ class PenInfo:
     """Who a pen is and what it allows, from its `hello`. Depths in um, digests as 32 bytes, times in seconds since
     1970.
 
+    `open_digest` names the profile that is loaded, its session open yet or not; zeros for none.
     `session_id` is the id that the next profile must carry, or that of the open session; `open_session` is 0 when none
     is open; `records` counts the sealed ones that no host has acknowledged; `serial` is empty before provisioning.
     """

@@ -77,15 +77,3 @@ class VirtualClock:
     def advance(self, ticks: int) -> None:
         """Let `ticks` (>= 0) pass."""
         self.run_until(self.now + ticks)
-
-    def advance_to_next(self, limit: int) -> bool:
-        """Jump to the next event and let every event of that tick fall, but go no further than tick `limit`.
-
-        Returns whether an event fell; without one the clock stands at `limit`.
-        """
-        due = self.next_due()
-        if due is None or due > limit:
-            self.run_until(limit)
-            return False
-        self.run_until(due)
-        return True

@@ -2,11 +2,16 @@
 
 Each end carries bytes both ways and never waits. It also says whether a host is there at all: a pen whose port nobody
 has open has lost its host for good, one whose host is only slow has not.
+
+An end can be unplugged, as a USB cable: the host's connection breaks, and nobody can make a new one until it is
+plugged in again. A TCP port refuses everybody meanwhile, and nobody else can take it. The name of a pseudo-terminal
+vanishes, as /dev/ttyACM0 does, and comes back: it is a link that leads to another pseudo-terminal each time.
 """
 
 import contextlib
 import os
 import socket
+from pathlib import Path
 from typing import Protocol
 
 _PIECE = 4096
@@ -18,6 +23,11 @@ class End(Protocol):
     """The pen's end of a host's port; `address` is what a host opens."""
 
     address: str
+    plugged: bool
+    """Whether the cable is in."""
+
+    def plug(self, plugged: bool) -> None:
+        """Put the cable in, or pull it."""
 
     @property
     def present(self) -> bool:
@@ -37,9 +47,29 @@ class End(Protocol):
 
 
 class PtyEnd:
-    """A pseudo-terminal, raw and without echo: a host opens it like a serial port. POSIX only."""
+    """A pseudo-terminal, raw and without echo: a host opens it like a serial port. POSIX only.
 
-    def __init__(self) -> None:
+    `link` is a path that always leads to it, so that it has the same name after it was unplugged; what lies there now
+    is replaced, and its folder must be there. Without one its address changes whenever it is plugged in.
+    """
+
+    def __init__(self, link: Path | None = None) -> None:
+        self._link = link
+        self.present = False
+        self.plugged = False
+        self.address = ""
+        self._master = -1
+        self.plug(True)
+
+    def plug(self, plugged: bool) -> None:
+        """Put the cable in, or pull it; see the module."""
+        if plugged and not self.plugged:
+            self._open()
+        elif not plugged and self.plugged:
+            self.close()
+        self.plugged = plugged
+
+    def _open(self) -> None:
         # Here and not above: Windows has neither.
         import pty
         import tty
@@ -50,7 +80,15 @@ class PtyEnd:
         # Closed at once: only while no host has it open does reading the master fail, which is how we know.
         os.close(slave)
         os.set_blocking(self._master, False)
-        self.present = False
+        if self._link is None:
+            return
+        try:
+            self._link.unlink(missing_ok=True)
+            self._link.symlink_to(self.address)
+        except OSError:
+            os.close(self._master)
+            raise
+        self.address = str(self._link)
 
     def watched(self) -> list[int]:
         """Return the master, but only while somebody has the other side open: else it would always be readable."""
@@ -58,6 +96,8 @@ class PtyEnd:
 
     def receive(self) -> bytes:
         """Return what the host has sent."""
+        if not self.plugged:
+            return b""
         try:
             data = os.read(self._master, _PIECE)
             self.present = bool(data)
@@ -71,6 +111,8 @@ class PtyEnd:
 
     def send(self, data: bytes) -> int:
         """Give the host what it takes."""
+        if not self.plugged:
+            return 0
         try:
             return os.write(self._master, data)
         except BlockingIOError:
@@ -81,6 +123,11 @@ class PtyEnd:
 
     def close(self) -> None:
         """Close the master; the name goes away."""
+        if not self.plugged:
+            return
+        self.plugged = self.present = False
+        if self._link is not None:
+            self._link.unlink(missing_ok=True)
         os.close(self._master)
 
 
@@ -134,6 +181,7 @@ class PipeEnd:
 
     def __init__(self) -> None:
         self.address = "pipe"
+        self.plugged = True
         self._host: SocketEnd | None = None
 
     def connect(self) -> socket.socket:
@@ -142,7 +190,15 @@ class PipeEnd:
         before, self._host = self._host, SocketEnd(ours)
         if before is not None:
             before.close()
+        if not self.plugged:
+            self.close()
         return theirs
+
+    def plug(self, plugged: bool) -> None:
+        """Put the cable in, or pull it; see the module."""
+        self.plugged = plugged
+        if not plugged:
+            self.close()
 
     @property
     def present(self) -> bool:
@@ -167,16 +223,43 @@ class PipeEnd:
             self._host.close()
 
 
+def _bound(port: int) -> socket.socket:
+    """Return a socket at a port of this computer, which nobody can connect to yet; OSError when it is taken."""
+    bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        if os.name == "posix":
+            # Else a port that was just in use could not be had for a minute; elsewhere it means something else.
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # Connections have it from the listener.
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BEHIND)
+        bound.setblocking(False)
+        bound.bind(("127.0.0.1", port))
+    except BaseException:
+        bound.close()
+        raise
+    return bound
+
+
 class TcpEnd:
     """A TCP port of this computer alone (127.0.0.1), for one host at a time: a second one is turned away at once."""
 
     def __init__(self, port: int = 0) -> None:
-        self._listener = socket.create_server(("127.0.0.1", port))
-        self._listener.setblocking(False)
-        # Connections have it from the listener.
-        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BEHIND)
+        self._listener = _bound(port)
+        self._listener.listen()
         self.address = f"socket://127.0.0.1:{self._listener.getsockname()[1]}"
+        self.plugged = True
         self._host: SocketEnd | None = None
+
+    def plug(self, plugged: bool) -> None:
+        """Put the cable in, or pull it; see the module."""
+        if plugged and not self.plugged:
+            self._listener.listen()
+        elif not plugged and self.plugged:
+            port = self._listener.getsockname()[1]
+            self.close()
+            # Bound and deaf: who knocks is refused, and the port stays ours.
+            self._listener = _bound(port)
+        self.plugged = plugged
 
     @property
     def present(self) -> bool:
@@ -185,10 +268,14 @@ class TcpEnd:
 
     def watched(self) -> list[int]:
         """Return the port and the connection."""
+        if not self.plugged:
+            return []
         return [self._listener.fileno(), *(self._host.watched() if self._host is not None else [])]
 
     def receive(self) -> bytes:
         """Return what the host has sent."""
+        if not self.plugged:
+            return b""
         data = self._host.receive() if self._host is not None else b""
         self._accept()
         return data
@@ -215,6 +302,6 @@ class TcpEnd:
             self._host.close()
 
 
-def best_end(tcp: bool = False) -> End:
-    """Return a pseudo-terminal where the system has them and `tcp` is False, else a TCP port."""
-    return TcpEnd() if tcp or os.name != "posix" else PtyEnd()
+def best_end(tcp: bool = False, *, port: int = 0, link: Path | None = None) -> End:
+    """Return a pseudo-terminal (at `link`) where the system has them and `tcp` is False, else a TCP port (`port`)."""
+    return TcpEnd(port) if tcp or os.name != "posix" else PtyEnd(link)

@@ -1,15 +1,18 @@
 """Faults that can be done to a virtual pen, by name and parameters: for tests, scenario files, command line. Host only.
 
-Each is a small frozen dataclass; `apply` does it to a bench now, `mend` (where something can be mended) undoes it. What
-the power, the CPU and the cable suffer belongs to the world, which runs them.
+Each is a small frozen dataclass; `apply` does it to a bench now, `mend` (where something can be mended) undoes it.
+`fault` makes one from a name and parameters that somebody gave, `Damage` remembers what a pen suffers from. What the
+power, the CPU and the cable suffer belongs to the world, which runs them.
 """
 
-from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Protocol
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from pensim.clock import TICKS_PER_US
 from pensim.engine import SimEngine
-from pensim.flash import FlashDevice, FlashImage, SimStore, Torn
+from pensim.flash import BLOCK_COUNT, BLOCK_SIZE, FlashDevice, FlashImage, SimStore, Torn
 from pensim.plant import EdgeFault, Plant, SensorFault
 
 PIN = "pin"
@@ -37,15 +40,95 @@ class Fault(Protocol):
         """Do it now."""
 
 
+@runtime_checkable
+class Mendable(Protocol):
+    """A fault that can be undone."""
+
+    NAME: ClassVar[str]
+
+    def apply(self, bench: Bench) -> None:
+        """Do it now."""
+
+    def mend(self, bench: Bench) -> None:
+        """Undo it, whatever else was done to the pen."""
+
+
+Value = int | float | str | bool
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter of a fault as others give it: a number from `low` to `high`, one of `choices`, or true or false."""
+
+    name: str
+    default: Value
+    low: float
+    high: float
+    choices: tuple[str, ...]
+    text: str
+
+    def allowed(self) -> str:
+        """Say what it may be."""
+        if self.choices:
+            return f"one of {', '.join(self.choices)}"
+        if isinstance(self.default, bool):
+            return "true or false"
+        if isinstance(self.default, float):
+            return f"a number from {self.low:g} to {self.high:g}"
+        return f"a whole number from {self.low:,} to {self.high:,}"
+
+    def takes(self, value: object) -> bool:
+        """Return whether it may be `value`."""
+        if self.choices:
+            return isinstance(value, str) and value in self.choices
+        if isinstance(self.default, bool) or isinstance(value, bool):
+            return isinstance(value, bool) and isinstance(self.default, bool)
+        kinds = (int, float) if isinstance(self.default, float) else (int,)
+        if not isinstance(value, kinds) or not math.isfinite(value):
+            return False
+        return self.low <= value <= self.high
+
+
+def _edges_at(where: str) -> str:
+    return f"edges at the {where}"
+
+
+def _whole(default: int, low: int, high: int, text: str) -> int:
+    whole: int = field(default=default, metadata={"low": low, "high": high, "text": text})
+    return whole
+
+
+def _number(default: float, low: float, high: float, text: str) -> float:
+    number: float = field(default=default, metadata={"low": low, "high": high, "text": text})
+    return number
+
+
+def _choice(default: str, choices: tuple[str, ...], text: str) -> str:
+    choice: str = field(default=default, metadata={"choices": choices, "text": text})
+    return choice
+
+
+def _flag(default: bool, text: str) -> bool:
+    flag: bool = field(default=default, metadata={"text": text})
+    return flag
+
+
+_FLASH_BYTES = BLOCK_SIZE * BLOCK_COUNT
+_MANY = 1_000_000
+_SEED_MOST = 2**31 - 1
+_WHERE = (PIN, WIRE)
+_WHERE_TEXT = "pin: before the chip's pads, so that the guards see it; wire: behind them"
+
+
 # --- motor and mechanics ----------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class LostSteps:
-    """The rotor slips by whole electrical cycles of four full steps, now; negative: towards home."""
+    """The rotor slips by whole electrical cycles of four full steps, now; nothing happens while the driver is off."""
 
     NAME: ClassVar[str] = "lost-steps"
-    cycles: int = -1
+    cycles: int = _whole(-1, -50, 50, "how many cycles; negative: towards home")
 
     def apply(self, bench: Bench) -> None:
         """Do it now."""
@@ -57,9 +140,19 @@ class EdgesDropped:
     """Of the STEP edges from now on, the first `after` pass and the next `count` are swallowed."""
 
     NAME: ClassVar[str] = "edges-dropped"
-    after: int = 0
-    count: int = 1
-    where: str = WIRE
+    after: int = _whole(0, 0, _MANY, "edges that pass before")
+    count: int = _whole(1, 1, _MANY, "edges that are swallowed")
+    where: str = _choice(WIRE, _WHERE, _WHERE_TEXT)
+
+    @property
+    def place(self) -> str:
+        """Where it sits: one fault of its kind fits there."""
+        return _edges_at(self.where)
+
+    @property
+    def needs_power(self) -> bool:
+        """Whether the chip must be there: its pins are a part of it."""
+        return self.where == PIN
 
     def apply(self, bench: Bench) -> None:
         """Do it now."""
@@ -75,9 +168,19 @@ class EdgesExtra:
     """Of the STEP edges from now on, the first `after` pass and each of the next `count` comes twice."""
 
     NAME: ClassVar[str] = "edges-extra"
-    after: int = 0
-    count: int = 1
-    where: str = PIN
+    after: int = _whole(0, 0, _MANY, "edges that pass before")
+    count: int = _whole(1, 1, _MANY, "edges that come twice")
+    where: str = _choice(PIN, _WHERE, _WHERE_TEXT)
+
+    @property
+    def place(self) -> str:
+        """Where it sits: one fault of its kind fits there."""
+        return _edges_at(self.where)
+
+    @property
+    def needs_power(self) -> bool:
+        """Whether the chip must be there: its pins are a part of it."""
+        return self.where == PIN
 
     def apply(self, bench: Bench) -> None:
         """Do it now."""
@@ -134,13 +237,18 @@ class WeakMotor:
     """The motor has only this part of its torque (a sagging supply, a wrong current)."""
 
     NAME: ClassVar[str] = "weak-motor"
-    factor: float = 0.5
+    factor: float = _number(0.5, 0.0, 1.0, "part of the torque that is left")
 
     def apply(self, bench: Bench) -> None:
         """Do it now."""
-        parameters = bench.plant.parameters
-        pullout = tuple((speed, torque * self.factor) for speed, torque in parameters.pullout)
-        bench.plant.set_parameters(replace(parameters, pullout=pullout))
+        plant = bench.plant
+        pullout = tuple((speed, torque * self.factor) for speed, torque in plant.built.pullout)
+        plant.set_parameters(replace(plant.parameters, pullout=pullout))
+
+    def mend(self, bench: Bench) -> None:
+        """Give it back the torque it was built with."""
+        plant = bench.plant
+        plant.set_parameters(replace(plant.parameters, pullout=plant.built.pullout))
 
 
 @dataclass(frozen=True)
@@ -154,13 +262,40 @@ class BrokenSpring:
         parameters = replace(bench.plant.parameters, spring_n=0.0, spring_n_per_mm=0.0)
         bench.plant.set_parameters(parameters)
 
+    def mend(self, bench: Bench) -> None:
+        """Put in the spring it was built with."""
+        plant = bench.plant
+        built = plant.built
+        spring = replace(plant.parameters, spring_n=built.spring_n, spring_n_per_mm=built.spring_n_per_mm)
+        plant.set_parameters(spring)
+
+
+@dataclass(frozen=True)
+class NeedleJam:
+    """The needle meets something that it can't pass, at a depth, or where it is now if that is deeper."""
+
+    NAME: ClassVar[str] = "needle-jam"
+    at_um: int = _whole(0, -400, 2600, "depth of the obstacle; negative: inside the nose piece")
+
+    def apply(self, bench: Bench) -> None:
+        """Do it now."""
+        plant = bench.plant
+        here_um = max(float(self.at_um), plant.depth_um())
+        plant.set_parameters(replace(plant.parameters, stop_um=min(here_um, plant.built.stop_um)))
+
+    def mend(self, bench: Bench) -> None:
+        """Take the obstacle away."""
+        plant = bench.plant
+        plant.set_parameters(replace(plant.parameters, stop_um=plant.built.stop_um))
+
 
 @dataclass(frozen=True)
 class TableBit:
     """One bit of the loaded stroke table flips in RAM; counted from its first word's lowest."""
 
     NAME: ClassVar[str] = "table-bit"
-    bit: int = 0
+    needs_power: ClassVar[bool] = True
+    bit: int = _whole(0, 0, _MANY, "which bit")
 
     def apply(self, bench: Bench) -> None:
         """Do it now."""
@@ -172,10 +307,11 @@ class TableBit:
 
 @dataclass(frozen=True)
 class HomeStuck:
-    """The home sensor shows one level for ever. A broken wire is `seen=False`."""
+    """The home sensor shows one level for ever. A broken wire is `seen=false`."""
 
     NAME: ClassVar[str] = "home-stuck"
-    seen: bool = False
+    place: ClassVar[str] = "home sensor"
+    seen: bool = _flag(False, "what it shows: true at home, false elsewhere and with a broken wire")
 
     def apply(self, bench: Bench) -> None:
         """Do it now."""
@@ -192,9 +328,10 @@ class HomeChatter:
     """Near its edge the home sensor shows levels at random, a new one every `period_us`; the same for the same seed."""
 
     NAME: ClassVar[str] = "home-chatter"
-    steps: float = 6.0
-    period_us: int = 50
-    seed: int = 0
+    place: ClassVar[str] = "home sensor"
+    steps: float = _number(6.0, 0.0, 200.0, "microsteps on either side of the edge in which it chatters")
+    period_us: int = _whole(50, 1, _MANY, "time from level to level")
+    seed: int = _whole(0, 0, _SEED_MOST, "what the levels are drawn from")
 
     def apply(self, bench: Bench) -> None:
         """Do it now."""
@@ -227,9 +364,10 @@ class FlashCut:
     """The power goes in the middle of the flash operation that comes after `after` more."""
 
     NAME: ClassVar[str] = "flash-cut"
-    after: int = 0
-    torn: Torn = Torn.NONE
-    seed: int = 0
+    needs_power: ClassVar[bool] = True
+    after: int = _whole(0, 0, _MANY, "operations that are done before")
+    torn: str = _choice(Torn.NONE, tuple(Torn), "what is left of the operation")
+    seed: int = _whole(0, 0, _SEED_MOST, "what torn bits are drawn from")
 
     def apply(self, bench: Bench) -> None:
         """Do it now."""
@@ -241,8 +379,8 @@ class FlashBitRot:
     """One bit of the flash flips."""
 
     NAME: ClassVar[str] = "flash-bit-rot"
-    address: int = 0
-    bit: int = 0
+    address: int = _whole(0, 0, _FLASH_BYTES - 1, "byte of the file system")
+    bit: int = _whole(0, 0, 7, "bit of that byte")
 
     def apply(self, bench: Bench) -> None:
         """Do it now."""
@@ -254,9 +392,9 @@ class FlashStuckBit:
     """One bit of the flash keeps its level whatever is written."""
 
     NAME: ClassVar[str] = "flash-stuck-bit"
-    address: int = 0
-    bit: int = 0
-    level: int = 0
+    address: int = _whole(0, 0, _FLASH_BYTES - 1, "byte of the file system")
+    bit: int = _whole(0, 0, 7, "bit of that byte")
+    level: int = _whole(0, 0, 1, "what it is stuck at")
 
     def apply(self, bench: Bench) -> None:
         """Do it now."""
@@ -268,7 +406,7 @@ class FlashBlockLost:
     """A whole block of the flash reads as erased."""
 
     NAME: ClassVar[str] = "flash-block-lost"
-    block: int = 0
+    block: int = _whole(0, 0, BLOCK_COUNT - 1, "which block of 4,096 bytes")
 
     def apply(self, bench: Bench) -> None:
         """Do it now."""
@@ -280,7 +418,8 @@ class FlashIgnoresWrites:
     """The next operations report success and change nothing: worn cells."""
 
     NAME: ClassVar[str] = "flash-ignores-writes"
-    count: int = 1
+    needs_power: ClassVar[bool] = True
+    count: int = _whole(1, 1, _MANY, "how many operations")
 
     def apply(self, bench: Bench) -> None:
         """Do it now."""
@@ -292,6 +431,8 @@ class FlashFailsWrites:
     """Every operation reports an error and changes nothing."""
 
     NAME: ClassVar[str] = "flash-fails-writes"
+    needs_power: ClassVar[bool] = True
+    lasts: ClassVar[bool] = True
 
     def apply(self, bench: Bench) -> None:
         """Do it now."""
@@ -307,6 +448,8 @@ class FlashFull:
     """Every write finds the flash full."""
 
     NAME: ClassVar[str] = "flash-full"
+    needs_power: ClassVar[bool] = True
+    lasts: ClassVar[bool] = True
 
     def apply(self, bench: Bench) -> None:
         """Do it now."""
@@ -326,6 +469,7 @@ ALL: tuple[type[Fault], ...] = (
     DriverFailed,
     WeakMotor,
     BrokenSpring,
+    NeedleJam,
     TableBit,
     HomeStuck,
     HomeChatter,
@@ -340,15 +484,88 @@ ALL: tuple[type[Fault], ...] = (
 """Every fault there is, in the order of this file."""
 
 
-def fault(name: str, **parameters: Any) -> Fault:
-    """Return the fault called `name` with its parameters; ValueError for a name or parameter that does not exist."""
+def parameters(kind: type[Fault]) -> tuple[Parameter, ...]:
+    """Return the parameters of a kind of fault, in their order."""
+    found = []
+    for each in fields(kind):  # type: ignore[arg-type]  # every fault is a dataclass, which a Protocol can't demand
+        about = each.metadata
+        default: Any = str(each.default) if isinstance(each.default, Torn) else each.default
+        choices = tuple(str(choice) for choice in about.get("choices", ()))
+        found.append(Parameter(each.name, default, about.get("low", 0), about.get("high", 0), choices, about["text"]))
+    return tuple(found)
+
+
+def kind_of(name: str) -> type[Fault]:
+    """Return the kind of fault called `name`; ValueError when there is none."""
     for kind in ALL:
         if name == kind.NAME:
-            try:
-                return kind(**parameters)
-            except TypeError as error:
-                raise ValueError(f"{name}: {error}") from None
-    raise ValueError(f"no fault is called {name!r}; there are {', '.join(kind.NAME for kind in ALL)}")
+            return kind
+    raise ValueError(f"no fault is called {name!r:.60}; there are {', '.join(kind.NAME for kind in ALL)}")
+
+
+def fault(name: str, **given: Any) -> Fault:
+    """Return the fault called `name` with its parameters; ValueError for a name, parameter or value that is none."""
+    kind = kind_of(name)
+    known = {parameter.name: parameter for parameter in parameters(kind)}
+    for key, value in given.items():
+        if key not in known:
+            has = f"; it has {', '.join(known)}" if known else "; it has none"
+            raise ValueError(f"{name} has no parameter {key!r:.60}{has}")
+        if not known[key].takes(value):
+            raise ValueError(f"{key} of {name} is {known[key].allowed()}, not {value!r:.60}")
+    return kind(**given)
+
+
+def needs_power(done: Fault) -> bool:
+    """Return whether it can only be done to a pen that is switched on."""
+    return bool(getattr(done, "needs_power", False))
+
+
+def can_mend(kind: type[Fault]) -> bool:
+    """Return whether this kind can be undone."""
+    return hasattr(kind, "mend")
+
+
+class Damage:
+    """What a pen suffers from: the faults that were done to it and can be mended.
+
+    A place (the home sensor, the motor's wires) holds one fault: the next one there takes the place of the one before.
+    """
+
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+        self._faults: dict[str, Mendable] = {}
+
+    def do(self, done: Fault) -> None:
+        """Do a fault now, and remember it if it can be mended."""
+        done.apply(self._bench)
+        if isinstance(done, Mendable):
+            self._faults[str(getattr(done, "place", done.NAME))] = done
+
+    def mend(self, name: str) -> bool:
+        """Undo the faults called `name`; return whether there was one. ValueError for one that can't be mended."""
+        if not can_mend(kind_of(name)):
+            raise ValueError(f"{name} can't be mended: what it did is done")
+        found = [place for place, done in self._faults.items() if name == done.NAME]
+        for place in found:
+            self._faults.pop(place).mend(self._bench)
+        return bool(found)
+
+    def present(self) -> tuple[Fault, ...]:
+        """Return the faults that the pen suffers from now."""
+        return tuple(self._faults.values())
+
+    def booted(self) -> None:
+        """The chip has been switched on or reset: what was done to its pins is over, what is wrong around it lasts."""
+        self._faults.pop(_edges_at(PIN), None)
+        for done in self._faults.values():
+            if getattr(done, "lasts", False):
+                done.apply(self._bench)
+
+
+def described(done: Fault) -> Mapping[str, Value]:
+    """Return a fault's parameters and their values."""
+    return {parameter.name: getattr(done, parameter.name) for parameter in parameters(type(done))}
 
 
 def _between(after: int, count: int, times: int) -> EdgeFault:

@@ -118,10 +118,6 @@ class Mechanics:
         push = self.spring + self.spring_rate * x
         return push + self.skin_rate * (x - self.nose_steps) if x > self.nose_steps else push
 
-    def newtons(self, acceleration: float) -> float:
-        """Return the force in N behind an acceleration in steps/s2."""
-        return acceleration / self._per_newton
-
     def depth_um(self, x: float) -> float:
         """Return the depth in um of a carriage at `x` steps from home; negative: the needles are inside the nose."""
         return (x - self.nose_steps) * self.step_um

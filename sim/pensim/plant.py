@@ -57,6 +57,8 @@ class Plant:
         self.clock = clock
         self.oracle = Oracle() if oracle is None else oracle
         self.parameters = PenParameters() if parameters is None else parameters
+        self.built = self.parameters
+        """The mechanics it was made with, whatever has gone wrong since."""
         self.mechanics = Mechanics(self.parameters)
         self.trigger_down = False
         self.stop_open = False
@@ -175,6 +177,11 @@ class Plant:
         self._flight = None
 
     # --- what can be seen --------------------------------------------------------------------------------------------
+    def driver_enabled(self) -> bool:
+        """Return the level of the driver's enable; the motor is under current only with supply and a closed stop."""
+        self.catch_up()
+        return self._wanted
+
     def home_seen(self) -> bool:
         """Return what the home sensor shows now."""
         if self._flight is not None:

@@ -73,7 +73,8 @@ class Cable:
         """Return all that the pen has said since the last call; a pen that had no room for more goes on at once."""
         data = bytes(self._to_host)
         self._to_host.clear()
-        if self._short:
+        if self._short and self.room():
+            # Without a host there is no more room than before: waking the pen for nothing would let no time pass.
             self._short = False
             self._wake()
         return data

@@ -21,13 +21,13 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
 
 from pencore import wire
 from pencore.units import ms_since
 from pensim.clock import TICKS_PER_MS
+from pensim.control import Control, Sink
 from pensim.ends import End
-from pensim.hands import Answer, BadCommand, Command, carry_out, delay_ms
+from pensim.hands import BadCommand, Command, carry_out, delay_ms
 from pensim.world import World
 
 HOLD_MS = 1500
@@ -47,21 +47,48 @@ _WORKING = (wire.BOOT, wire.HOMING, wire.RUNNING, wire.SEALING)
 _LEASED = (wire.ARMED, wire.RUNNING, wire.PAUSED)
 
 
+class _Queue:
+    """What one of those who give commands still wants, in order; each of them has a time of their own."""
+
+    def __init__(self, now: int) -> None:
+        self._commands: deque[tuple[Command | BadCommand, int]] = deque()
+        self._acted = now
+
+    def add(self, command: Command | BadCommand) -> None:
+        """Add a command behind the others; one that will be refused waits for nothing."""
+        self._commands.append((command, _wait_ms(command)))
+
+    def due(self) -> int:
+        """Return the tick at which the next one is due."""
+        return self._acted + self._commands[0][1] * TICKS_PER_MS
+
+    def take(self, now: int) -> Command | BadCommand:
+        """Return the next one; the wait for the one behind it begins."""
+        self._acted = now
+        return self._commands.popleft()[0]
+
+    def __len__(self) -> int:
+        return len(self._commands)
+
+
 class PenServer:
-    """Serves `world` at `end` until `stop`. `answer` gets the answer to every command, in the serving thread.
+    """Serves `world` at `end`, and its hands on `control`, until `stop`. `answer` gets the answers to what `submit` was
+    given alone, and hears of crashes; in the serving thread, as everybody who is answered.
 
     `speed` is how much faster than the real one simulated time may go at work; None: as fast as it can be computed.
     `submit` and `stop` may be called from any thread; all else belongs to the one that calls `run`.
     """
 
-    def __init__(self, world: World, end: End, answer: Callable[[Answer], None], *, speed: float | None = None) -> None:
+    def __init__(
+        self, world: World, end: End, answer: Sink, *, speed: float | None = None, control: Control | None = None
+    ) -> None:
         self.world = world
         self.end = end
         self._answer = answer
+        self._control = control
         self._speed = speed
-        self._commands: deque[Command | BadCommand] = deque()
-        self._waiting: deque[tuple[Command | BadCommand, int]] = deque()
-        self._acted = world.clock.now
+        self._commands: deque[tuple[Command | BadCommand, Sink]] = deque()
+        self._queues: dict[Sink, _Queue] = {}
         self._ended = threading.Event()
         self._wake_in, self._wake_out = socket.socketpair()
         self._wake_in.setblocking(False)
@@ -72,12 +99,13 @@ class PenServer:
         self._owed_ms = 0.0
 
     # --- from any thread ---------------------------------------------------------------------------------------------
-    def submit(self, command: Command | BadCommand) -> None:
-        """Have `command` carried out and answered after all that came before it; a BadCommand is refused in its turn.
+    def submit(self, command: Command | BadCommand, answer: Sink | None = None) -> None:
+        """Have `command` carried out after all that came before it with the same `answer`, which is then told.
 
-        "quit" ends the serving; it has no answer, and what came after it is not carried out.
+        A BadCommand is refused in its turn. "quit" ends the serving, and nothing is carried out after it; without an
+        `answer` of its own it has none.
         """
-        self._commands.append(command)
+        self._commands.append((command, self._answer if answer is None else answer))
         self._wake()
 
     def stop(self) -> None:
@@ -99,12 +127,19 @@ class PenServer:
                 self._listen(wait_s)
                 self._act()
                 wait_s = self._go_on()
+                self._mind_cable()
                 self._speak()
                 self._report_crashes()
         finally:
-            self.end.close()
-            self._wake_in.close()
-            self._wake_out.close()
+            self.close()
+
+    def close(self) -> None:
+        """Let go of every port; `run` does it at its end."""
+        if self._control is not None:
+            self._control.close()
+        self.end.close()
+        self._wake_in.close()
+        self._wake_out.close()
 
     def _listen(self, wait_s: float) -> None:
         """Wait for bytes or a command, at most `wait_s`, and give the bytes to the pen.
@@ -115,11 +150,15 @@ class PenServer:
         full = self.world.cable.waiting() > _HEAR_MOST
         watched = [] if full else self.end.watched()
         wake = self._wake_in.fileno()
-        ready = select.select([*watched, wake], [], [], wait_s)[0]
+        control = self._control
+        others = [wake] if control is None else [wake, *control.reading()]
+        ready = select.select([*watched, *others], control.writing() if control else [], [], wait_s)[0]
         if wake in ready:
             with contextlib.suppress(BlockingIOError):
                 self._wake_in.recv(4096)
-        if full or (watched and ready in ([], [wake])):
+        if control is not None:
+            self._commands.extend(control.hear(ready))
+        if full or (watched and not set(watched) & set(ready)):
             return
         data = self.end.receive()
         if data and self.world.powered:
@@ -135,8 +174,19 @@ class PenServer:
         if world.powered and talk.heard_ms != heard_ms:
             self._heard_at = time.monotonic()
 
+    def _mind_cable(self) -> None:
+        """Break the host's port when the USB cable was pulled, and let it come back with the cable."""
+        if self.end.plugged != self.world.usb:
+            self.end.plug(self.world.usb)
+            self._backlog = b""
+
     def _speak(self) -> None:
-        """Give the host what the pen says; what it doesn't take waits, and the rest waits in the pen's cable."""
+        """Give the host what the pen says, and everybody else their answers.
+
+        What the host doesn't take waits, and the rest waits in the pen's cable.
+        """
+        if self._control is not None:
+            self._control.speak()
         data = self._backlog or self.world.host.receive()
         if data:
             # Without a host the words are gone, as on a USB port that nobody has open.
@@ -151,43 +201,50 @@ class PenServer:
 
     # --- people ------------------------------------------------------------------------------------------------------
     def _act(self) -> None:
-        """Carry out what the operator wants now, in order."""
+        """Carry out what is due of what everybody wants, each in their own order."""
+        clock = self.world.clock
         while self._commands:
-            command = self._commands.popleft()
-            if not self._waiting:
-                self._acted = self.world.clock.now
-            self._waiting.append((command, _wait_ms(command)))
-        while self._waiting and self._until_act_ms() <= 0:
-            command, _ = self._waiting.popleft()
-            self._acted = self.world.clock.now
-            if isinstance(command, BadCommand):
-                self._refuse(None, command)
-                continue
-            try:
-                said = carry_out(self.world, command)
-            except BadCommand as problem:
-                self._refuse(command.get("do"), problem)
-                continue
-            if command["do"] == "quit":
-                self._ended.set()
+            command, answer = self._commands.popleft()
+            self._queues.setdefault(answer, _Queue(clock.now)).add(command)
+        while self._queues and not self._ended.is_set():
+            answer, queue = min(self._queues.items(), key=lambda item: item[1].due())
+            if queue.due() > clock.now:
                 return
-            at_ms = self.world.clock.now // TICKS_PER_MS
-            self._answer({"event": "done", "do": command["do"], "at_ms": at_ms, **said})
+            command = queue.take(clock.now)
+            if not queue:
+                del self._queues[answer]
+            self._carry_out(command, answer)
 
-    def _refuse(self, name: object, problem: BadCommand) -> None:
-        """Answer a command that is none; a `do` that is no name may be what nobody can print, and isn't repeated."""
-        self._answer({"event": "refused", "do": name if isinstance(name, str) else None, "problem": str(problem)})
+    def _carry_out(self, command: Command | BadCommand, answer: Sink) -> None:
+        try:
+            if isinstance(command, BadCommand):
+                raise command
+            said = carry_out(self.world, command)
+            # Whoever is told that the cable is out finds it so.
+            self._mind_cable()
+        except BadCommand as problem:
+            name = None if isinstance(command, BadCommand) else command.get("do")
+            # A `do` that is no name may be what nobody can print, and isn't repeated.
+            name = name if isinstance(name, str) else None
+            answer({"event": "refused", "do": name, "problem": str(problem)})
+            return
+        if command["do"] == "quit":
+            self._ended.set()
+            if answer == self._answer:
+                return
+        answer({"event": "done", "do": command["do"], "at_ms": self.world.clock.now // TICKS_PER_MS, **said})
 
     def _until_act_ms(self) -> int:
         """Return how many simulated ms there are until the next command waiting is due, rounded up."""
-        return -((self.world.clock.now - self._acted) // TICKS_PER_MS) + self._waiting[0][1]
+        due = min(queue.due() for queue in self._queues.values())
+        return -((self.world.clock.now - due) // TICKS_PER_MS)
 
     # --- time --------------------------------------------------------------------------------------------------------
     def _go_on(self) -> float:
         """Let simulated time pass as far as it may now; return for how long to wait before asking again."""
         now_s = time.monotonic()
         passed_s, self._looked_at = now_s - self._looked_at, now_s
-        rate = self._speed if self._waiting or self._working() else 1.0
+        rate = self._speed if self._queues or self._working() else 1.0
         left_ms = _STEP_MS
         if rate is not None:
             # What is owed outlives a change of the rate: else requests in quick succession, each a moment of work,
@@ -195,7 +252,7 @@ class PenServer:
             self._owed_ms = min(self._owed_ms + passed_s * 1000 * rate, _BEHIND_S * 1000 * rate)
             left_ms = int(self._owed_ms)
         left_ms = min(left_ms, self._hold_ms())
-        if self._waiting:
+        if self._queues:
             left_ms = min(left_ms, self._until_act_ms())
         if left_ms > 0:
             begin = self.world.clock.now
@@ -225,7 +282,10 @@ class PenServer:
         if time.monotonic() - self._heard_at >= GRACE_S or world.cable.waiting() > _HEAR_MOST:
             # A host that has said more than the pen has heard is not the one that is waited for.
             return _STEP_MS
-        return HOLD_MS - ms_since(world.clock.now_ms(), world.runner.talk.heard_ms)
+        left_ms = HOLD_MS - ms_since(world.clock.now_ms(), world.runner.talk.heard_ms)
+        # The pen works off one line a turn: without time, the second of two would never be heard.
+        unheard = world.cable.waiting() > 0 or world.runner.talk.pending()
+        return max(left_ms, 1) if unheard else left_ms
 
 
 def _wait_ms(command: Command | BadCommand) -> int:

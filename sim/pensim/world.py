@@ -11,12 +11,13 @@ import zlib
 from collections.abc import Callable
 from contextlib import suppress
 
-from pencore import ledger, limits, provision, units
+from pencore import faults, ledger, limits, provision, units
 from pencore.ports import Ports
 from pencore.runner import Runner
 from pensim.clock import TICKS_PER_MS, TICKS_PER_US, VirtualClock
 from pensim.engine import SimEngine
 from pensim.errors import PowerCut
+from pensim.faults import Damage
 from pensim.flash import FlashDevice, FlashImage, FlashTiming, Operation, SimStore, Snapshot, Torn
 from pensim.plant import PenParameters, Plant
 from pensim.ports import (
@@ -55,6 +56,32 @@ def parameters_of(setup: provision.Provision) -> PenParameters:
         home_on_steps=geometry.home_margin_steps,
         stop_um=geometry.stop_um,
     )
+
+
+def _image(flash: Snapshot | bytes | FlashImage | None) -> FlashImage:
+    if isinstance(flash, FlashImage):
+        return flash
+    return FlashImage.from_bytes(flash) if isinstance(flash, bytes) else FlashImage(flash)
+
+
+def provision_in(image: FlashImage) -> provision.Provision | None:
+    """Return the provisioning that a flash holds, and leave the flash as it is; None when it holds no valid one."""
+    store = SimStore(FlashDevice(image.clone()))
+    try:
+        size = store.size(provision.FILE)
+        return provision.decode(store.read(provision.FILE, 0, size)) if size > 0 else None
+    except (faults.Refusal, OSError):
+        return None
+    finally:
+        store.close()
+
+
+def write_provision(image: FlashImage, setup: provision.Provision) -> None:
+    """Make an erased flash that of a provisioned pen, with an empty ledger."""
+    store = SimStore(FlashDevice(image))
+    store.append(provision.FILE, provision.encode(setup))
+    ledger.create(store)
+    store.close()
 
 
 class Host:
@@ -99,8 +126,8 @@ class Host:
 
 
 class World:
-    """A virtual pen. `flash`: an earlier `snapshot_flash`, or its bytes from a file; without, a freshly provisioned
-    pen.
+    """A virtual pen. `flash`: an earlier `snapshot_flash`, its bytes, or the image itself; without, a freshly
+    provisioned pen.
 
     `strict`: an exception that the firmware lets through is raised to the caller; otherwise it is noted in `crashes`
     and the pen is reset, as the board's root does it. `blank`: not provisioned at all.
@@ -112,7 +139,7 @@ class World:
         serial: str = DEFAULT_SERIAL,
         seed: int = 0,
         start_ms: int = 0,
-        flash: Snapshot | bytes | None = None,
+        flash: Snapshot | bytes | FlashImage | None = None,
         setup: provision.Provision | None = None,
         blank: bool = False,
         strict: bool = True,
@@ -124,10 +151,14 @@ class World:
         self.clock = VirtualClock(start_ms)
         self.plant = Plant(self.clock, parameters_of(self.setup))
         self.oracle = self.plant.oracle
-        self.image = FlashImage.from_bytes(flash) if isinstance(flash, bytes) else FlashImage(flash)
+        self.image = _image(flash)
         self.flash = FlashDevice(self.image, timing)
         self.cable = Cable(self._notice)
         self.host = Host(self.cable, self._host_heard)
+        self.damage = Damage(self)
+        """What it suffers from and can be mended."""
+        self.usb = True
+        """Whether the USB cable is in; the pen has a supply of its own."""
         self.crashes: list[Exception] = []
         self._guard = _Guard(self)
         self.turns = 0
@@ -142,17 +173,12 @@ class World:
         self._awake = False
         self._heard_at = 0
         self._next_cut: tuple[int, Torn, int] | None = None
+        self._later: dict[str, tuple[int, Callable[[], None]]] = {}
         self.torn = Torn.NONE
         """What a `power_cut` in the middle of a flash operation leaves of it."""
         self._torn_seed = seed
         if flash is None and not blank:
-            self._provision()
-
-    def _provision(self) -> None:
-        store = SimStore(FlashDevice(self.image))
-        store.append(provision.FILE, provision.encode(self.setup))
-        ledger.create(store)
-        store.close()
+            write_provision(self.image, self.setup)
 
     # --- power -------------------------------------------------------------------------------------------------------
     def power_on(self) -> None:
@@ -174,7 +200,6 @@ class World:
     def reset(self) -> None:
         """Reset the chip as a watchdog or `machine.reset()` does: the driver goes off, the firmware boots again."""
         self.engine.shut_down()
-        self.hung = False
         self.store.close()
         self._boot(WATCHDOG_RESET)
 
@@ -184,8 +209,10 @@ class World:
         self.watchdog = SimWatchdog(self.clock)
         self.indicator = SimIndicator()
         self._turn_at = self.clock.now
+        self.hung = False
         with self._guard:
             self.store = SimStore(self.flash)
+            self.damage.booted()
             self.runner = Runner(
                 Ports(
                     clock=SimClock(self.clock),
@@ -221,6 +248,14 @@ class World:
             self._next_cut = (number, torn, seed)
 
     # --- time --------------------------------------------------------------------------------------------------------
+    def later(self, what: str, ms: int, act: Callable[[], None]) -> None:
+        """Have `act` done `ms` from now, between two turns of the firmware, in place of an earlier act on `what`."""
+        self._later[what] = (self.clock.now + ms * TICKS_PER_MS, act)
+
+    def never(self, what: str) -> None:
+        """Take back what was to be done later on `what`."""
+        self._later.pop(what, None)
+
     def step(self, limit_ms: int | None = None) -> int:
         """Go on to the next event or turn of the firmware, at most `limit_ms` (1,000 if None); return the ms passed."""
         begin = self.clock.now
@@ -246,6 +281,16 @@ class World:
         """Go to the next thing that happens, at tick `end` at the latest, and let the firmware take a turn if it is
         one.
         """
+        if not self._later:
+            self._pass(end)
+            return
+        self._pass(max(min(end, *(due for due, _ in self._later.values())), self.clock.now))
+        due, what = min((due, what) for what, (due, _) in self._later.items())
+        if due <= self.clock.now:
+            self._later.pop(what)[1]()
+
+    def _pass(self, end: int) -> None:
+        """Do what `_advance` says while nobody lays hands on the pen."""
         clock = self.clock
         if not self.powered:
             clock.run_until(end)
@@ -325,6 +370,23 @@ class World:
         """Close the cartridge holder or open it."""
         self.plant.seat_cartridge(closed)
         self._notice()
+
+    def service(self, held: bool) -> None:
+        """Hold the service button or let go."""
+        self.plant.hold_service(held)
+        self._notice()
+
+    def plug(self, plugged: bool) -> None:
+        """Plug the USB cable in or pull it: what was on its way is lost, and the pen goes on by itself."""
+        self.usb = plugged
+        if not plugged:
+            self.host.unplug()
+        elif self.powered:
+            self.host.plug()
+
+    def hang(self) -> None:
+        """Let the CPU do nothing more; engine, guards and watchdog go on, and the watchdog bites."""
+        self.hung = True
 
     def change_cartridge(self) -> None:
         """Open the holder, wait, close it: what makes a cartridge count as new. Takes 200 ms."""

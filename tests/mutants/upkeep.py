@@ -115,4 +115,11 @@ UPKEEP: tuple[Mutant, ...] = (
         "                raise Fault(code, evidence.index)\n",
         IN_A_STROKE,
     ),
+    one(
+        "a carriage that comes home late is at rest at once",
+        "runner.py",
+        "        if self.inputs & ~before & signals.HOME and not self.engine_bits & signals.ENABLED:\n",
+        "        if False:\n",
+        "tests/scenarios/test_single_faults.py::test_nothing_is_written_while_a_late_carriage_comes_home",
+    ),
 )

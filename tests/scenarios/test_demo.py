@@ -14,15 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
 
-from pencore import faults, record, wire
+from pencore import faults, record
 from pinprick import errors
-from pinprick.cli import demo, live, main, trials
-from pinprick.cli.live import SessionView, ZoneView
-from pinprick.cli.output import Output
+from pinprick.cli import demo, main, trials
 from pinprick.cli.virtual_pen import Needle, NeedleReport, Operator
-from pinprick.device import Telemetry
 from pinprick.profiles import load_profile
 from pinprick.records import RecordStore
 
@@ -166,7 +162,10 @@ def test_the_example_comes_with_the_tool(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 # --- for people ------------------------------------------------------------------------------------------------------
-def test_plain_lines_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str], short: str) -> None:
+def test_plain_lines_where_there_is_no_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], short: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
     assert main(["demo", short, "--in-process"]) == 0
     out, err = capsys.readouterr()
     assert err == ""
@@ -205,75 +204,6 @@ def test_a_picture_on_a_terminal(short: str) -> None:
     assert "trigger pressed" in text
     assert "RUNNING" in text
     assert "Needle and record agree" in text
-
-
-def view(zones: int = 14) -> SessionView:
-    """Return a session in the middle of its second zone."""
-    made = SessionView("Full face, session 2 of 5", "SIM-0001")
-    made.zones = [ZoneView(f"zone {index}", 500, 1500, 2000) for index in range(zones)]
-    made.zones[0] = ZoneView("forehead left", 400, 750, 2400, 2400, 400, done=True)
-    made.zone = 1
-    made.trigger = True
-    made.heard(Telemetry(wire.RUNNING, 1, 500, 750, 21, 900, 100, 1100, 1000, 3400, 21_600, 4_294_967_000))
-    made.heard(Telemetry(wire.RUNNING, 1, 500, 750, 21, 900, 100, 1100, 1000, 3400, 21_600, 64_704))
-    return made
-
-
-def draw(session: SessionView, width: int, height: int = 24, encoding: str = "utf-8") -> list[str]:
-    with Path(os.devnull).open("w", encoding=encoding) as file:  # from its encoding rich knows what can be shown
-        console = Console(width=width, height=height, file=file, force_terminal=True, color_system=None, record=True)
-        console.print(session)
-        return console.export_text().splitlines()
-
-
-@pytest.mark.parametrize("width", [200, 120, 100, 80, 66, 60, 50, 44])
-def test_the_picture_fits(width: int) -> None:
-    lines = draw(view(), width)
-    assert max(len(line) for line in lines) <= width
-    assert len(lines) <= 24
-    row = next(line for line in lines if line.startswith("zone 1 "))
-    assert "0.50/0.50" in row
-    assert "1,000/2,000" in row
-    assert any("3,400 of 28,400 strokes  1:05" in line for line in lines)  # the pen's clock wrapped meanwhile
-
-
-def test_bars_are_as_long_as_what_they_show() -> None:
-    lines = draw(view(), 120)
-    done = next(line for line in lines if line.startswith("forehead left"))
-    half = next(line for line in lines if line.startswith("zone 1 "))
-    still = next(line for line in lines if line.startswith("zone 2 "))
-    assert half.count("█") == 24 * 500 // 1500 + 30 // 2  # depth reached, strokes made
-    assert "█" not in still
-    assert still.count("▒") == 24 * 500 // 1500
-    assert done.endswith("✓")
-    assert half.rstrip().endswith("◂")
-
-
-def test_many_zones_show_those_around_the_one_at_work() -> None:
-    session = view(32)
-    for at in (1, 16, 31):
-        session.zone = at
-        lines = draw(session, 80, 20)
-        assert len(lines) <= 20
-        assert any(line.startswith(f"zone {at} ") for line in lines)
-
-
-def test_a_terminal_without_blocks_gets_plain_signs() -> None:
-    lines = draw(view(), 80, encoding="ascii")
-    assert all(line.isascii() for line in lines)
-    assert any("#" in line for line in lines)
-    assert any("[x] trigger pressed" in line for line in lines)
-
-
-def test_only_a_real_terminal_gets_a_picture(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TERM", "dumb")
-    out = Output()
-    out.console = Console(force_terminal=True)
-    assert not live.on_terminal(out)
-    monkeypatch.setenv("TERM", "xterm")
-    assert live.on_terminal(out)
-    out.json_lines = True
-    assert not live.on_terminal(out)
 
 
 # --- when something does not hold ------------------------------------------------------------------------------------

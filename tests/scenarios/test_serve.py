@@ -112,7 +112,7 @@ def test_a_second_host_is_turned_away_and_the_first_goes_on() -> None:
     with served("tcp") as bench, Pen(bench.connect()) as first:
         with pytest.raises(NoDevice) as caught:
             Pen(bench.connect())
-        assert caught.value.code == errors.LINK_LOST
+        assert caught.value.code == errors.PORT_IN_USE
         assert first.status().state == wire.SAFE
 
 
@@ -400,28 +400,9 @@ def test_commands_are_carried_out_in_order_at_their_times(bench: Served) -> None
 
 @pytest.mark.parametrize(
     "command",
-    [
-        {},
-        {"do": "jump"},
-        {"do": ["press"]},
-        {"do": float("nan")},
-        {"do": "cartridge"},
-        {"do": "cartridge", "closed": 1},
-        {"do": "stop_button", "down": "yes"},
-        {"do": "zone"},
-        {"do": "zone", "label": "x", "limit_um": "deep"},
-        {"do": "zone", "label": "x", "limit_um": True},
-        {"do": "zone", "label": "x", "limit_um": -1},
-        {"do": "zone", "label": "x", "limit_um": hands.LIMIT_MOST_UM + 1},
-        {"do": "zone", "label": "x", "limit_um": 10**400},
-        {"do": "press", "after_ms": -1},
-        {"do": "press", "after_ms": 1.5},
-        {"do": "press", "after_ms": True},
-        {"do": "press", "after_ms": hands.AFTER_MOST_MS + 1},
-        {"do": "quit", "after_ms": -1},
-    ],
+    [{}, {"do": ["press"]}, {"do": float("nan")}, {"do": "cartridge"}, {"do": "quit", "now": 1, "after_ms": 600_000}],
 )
-def test_a_command_that_is_none_is_refused_with_a_reason(command: dict[str, Any]) -> None:
+def test_a_command_that_is_none_is_refused_at_once_and_the_next_is_carried_out(command: dict[str, Any]) -> None:
     with served() as bench:
         bench.send(command)
         answer = bench.answer()
@@ -431,24 +412,6 @@ def test_a_command_that_is_none_is_refused_with_a_reason(command: dict[str, Any]
         with pytest.raises(PinprickError):
             bench.operator.do("jump")
         assert bench.operator.do("release")["event"] == "done"
-
-
-@pytest.mark.parametrize(
-    ("command", "key"),
-    [
-        ({"do": "press", "after_m": 5}, "after_m"),
-        ({"do": "press", "down": True}, "down"),
-        ({"do": "cartridge", "closed": True, "open": False}, "open"),
-        ({"do": "zone", "label": "x", "limit": 500}, "limit"),
-        ({"do": "quit", "now": True, "after_ms": 600_000}, "now"),
-    ],
-)
-def test_a_command_with_an_unknown_key_is_refused_and_names_it(command: dict[str, Any], key: str) -> None:
-    with served() as bench:
-        bench.send(command)
-        answer = bench.answer()
-        assert (answer["event"], answer["do"]) == ("refused", command["do"])
-        assert f"no key {key!r}" in answer["problem"]
         assert bench.operator.now_ms() < 600_000  # nobody waited for it
 
 
@@ -472,36 +435,10 @@ def test_answers_come_in_the_order_of_the_commands_and_none_after_quit() -> None
     assert answers[3]["at_ms"] == answers[0]["at_ms"]
 
 
-@pytest.mark.parametrize(
-    ("words", "command"),
-    [
-        ("press", {"do": "press"}),
-        ("  release ", {"do": "release"}),
-        ("cartridge open", {"do": "cartridge", "closed": False}),
-        ("cartridge  close", {"do": "cartridge", "closed": True}),
-        ("stop down", {"do": "stop_button", "down": True}),
-        ("stop up", {"do": "stop_button", "down": False}),
-        ("power off", {"do": "power_cut"}),
-        ("power on", {"do": "power_on"}),
-        ("wait 250", {"do": "wait", "after_ms": 250}),
-        ("oracle", {"do": "oracle"}),
-    ],
-)
-def test_commands_in_words(words: str, command: dict[str, Any]) -> None:
-    assert hands.from_words(words) == command
-    hands.carry_out(_world(), command)
-
-
 def _world() -> World:
     world = World()
     world.power_on()
     return world
-
-
-@pytest.mark.parametrize("words", ["", "jump", "wait", "wait x", "wait -1", "wait ٣", "press hard", "cartridge"])
-def test_words_that_mean_nothing(words: str) -> None:
-    with pytest.raises(hands.BadCommand, match="unknown"):
-        hands.from_words(words)
 
 
 def test_the_stop_button_and_the_cartridge_do_what_they_do(bench: Served) -> None:
@@ -534,6 +471,25 @@ def test_without_power_nothing_answers_and_nothing_is_kept_for_later(
         bench.operator.do("power_on")
         bench.operator.do("wait", 100)
         assert pen.hello().state == wire.SAFE
+
+
+# --- the supply ------------------------------------------------------------------------------------------------------
+def test_a_power_cut_of_half_a_second_under_a_host_that_stays(bench: Served) -> None:
+    with Pen(bench.connect()) as pen:
+        run_long_zone(bench, pen)
+        bench.operator.begin("power_cut", for_ms=500)
+        bench.operator.begin("release")
+        bench.operator.do("wait", 700)
+        assert bench.world.powered
+        needle = bench.operator.needle()
+        assert not needle.driver_on
+        until(lambda: pen.hello().state == wire.LOADED)
+        status = pen.status()
+        assert status.resumed
+        assert needle.total.begun <= status.counted <= needle.total.begun + 500
+        pen.arm()
+        bench.press()
+        until(lambda: strokes(bench) > needle.total.crossings)
 
 
 def test_what_was_on_its_way_when_the_power_went_is_lost() -> None:

@@ -363,6 +363,27 @@ def test_nothing_is_written_while_the_carriage_coasts(offset_us: int) -> None:
     pen.check()
 
 
+def test_nothing_is_written_while_a_late_carriage_comes_home() -> None:
+    """The spring brings the needles home only long after the cut: the sensor sees the carriage before it stands."""
+    case = Case("stop", lambda pen: pen.send(b"\x18"), nothing, (codes.OPERATOR_STOP,))
+    pen = running(case)
+    spring = faults.BrokenSpring()
+    spring.apply(pen)
+    strike(pen, case, 12_000)
+    pen.release()
+    pen.run_ms(300)
+    assert pen.plant.depth_um() > 0
+    spring.mend(pen)
+    for _ in range(1500):
+        pass_time(pen, 20)
+        pen.send(b"\n")
+    pen.recover_from_fault()
+    assert FLASH_IN_MOTION not in pen.plant.report().kinds()
+    pen.finish_session()
+    pen.pull()
+    assert sum(pen.needle_strokes().values()) <= pen.sealed[1].counted()
+
+
 def test_a_stop_button_that_stays_pressed_cannot_be_cleared() -> None:
     pen = Bench()
     pen.load_new(ZONES)

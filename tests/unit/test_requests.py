@@ -84,12 +84,13 @@ def test_hello_tells_what_a_profile_must_carry() -> None:
     assert pen.code("hello", protocol_major=2, protocol_minor=0, client="x") == faults.WIRE_PROTOCOL
 
 
-def test_hello_names_the_open_session() -> None:
-    pen = in_state("PAUSED")
+@pytest.mark.parametrize(("state", "open_session"), [("LOADED", 0), ("PAUSED", 1)])
+def test_hello_names_the_open_session_and_the_loaded_profile(state: str, open_session: int) -> None:
+    pen = in_state(state)
     work = pen.runner.session
     assert work is not None
     said = pen.greet()
-    assert (said["session_id"], said["open_session"]) == (1, 1)
+    assert (said["session_id"], said["open_session"]) == (1, open_session)
     assert said["open_digest"] == work.profile.digest.hex()
 
 

@@ -9,7 +9,7 @@ from pencore.ports import DRIVER_FAULT, DRIVER_RESET, TRIP_DEPTH
 from pensim import faults
 from pensim.errors import PowerCut
 from pensim.flash import Torn
-from tests.sim_tools import MARGIN, SimBench, steps_of, stroke_table
+from tests.support.sim_bench import MARGIN, SimBench, steps_of, stroke_table
 
 DEPTH_UM = 1000
 STEPS = steps_of(DEPTH_UM)
@@ -51,6 +51,13 @@ def let_go(bench: SimBench) -> float:
     return bench.plant.position_steps()
 
 
+def deepest(bench: SimBench) -> float:
+    """Make one stroke; return how deep the needle came."""
+    bench.engine.credit()
+    bench.run_ms(100)
+    return bench.plant.report().total.deepest_um
+
+
 CASES: list[tuple[str, dict[str, object], Callable[[SimBench], object], object]] = [
     ("lost-steps", {"cycles": 1}, lambda bench: bench.plant.position_steps(), 32),
     ("edges-dropped", {"after": 10, "count": 3}, returned, RETURN - 3),
@@ -62,6 +69,8 @@ CASES: list[tuple[str, dict[str, object], Callable[[SimBench], object], object]]
     ("driver-failed", {}, lambda bench: bench.engine.poll() & DRIVER_FAULT, DRIVER_FAULT),
     ("weak-motor", {"factor": 0.5}, lambda bench: (returned(bench), bench.plant.report().slips > 0)[1], True),
     ("broken-spring", {}, let_go, 0),
+    ("needle-jam", {"at_um": 600}, deepest, 600),
+    ("needle-jam", {"at_um": -100}, deepest, 0),
     ("table-bit", {"bit": 0}, returned, RETURN - 1),
     ("home-stuck", {"seen": False}, lambda bench: bench.plant.home_seen(), False),
     ("home-stuck", {"seen": True}, returned, -1),
@@ -153,7 +162,55 @@ def test_names_are_unique_and_each_fault_is_tried_here() -> None:
 def test_wrong_names_and_parameters_are_refused() -> None:
     with pytest.raises(ValueError, match="no fault is called 'gremlins'; there are lost-steps"):
         faults.fault("gremlins")
-    with pytest.raises(ValueError, match=r"lost-steps: .*unexpected"):
+    with pytest.raises(ValueError, match="lost-steps has no parameter 'steps'; it has cycles"):
         faults.fault("lost-steps", steps=3)
+    with pytest.raises(ValueError, match="seed of home-chatter is a whole number from 0 to 2,147,483,647, not -1"):
+        faults.fault("home-chatter", seed=-1)
     with pytest.raises(ValueError, match="not at 'moon'"):
         faults.EdgesExtra(where="moon").apply(ready())
+
+
+def test_a_needle_is_jammed_where_it_is_when_it_is_past_the_obstacle() -> None:
+    bench = ready()
+    bench.engine.credit()
+    while bench.plant.depth_um() < 700:
+        bench.clock.advance(1_000)
+    here_um = bench.plant.depth_um()
+    faults.NeedleJam(300).apply(bench)
+    bench.clock.advance(12_500)
+    assert here_um - 3 <= bench.plant.depth_um() <= here_um + 3  # it was not thrown back to the obstacle
+    bench.run_ms(100)
+    assert here_um <= bench.plant.report().total.deepest_um <= here_um + 3
+    assert bench.plant.built.stop_um == 2600
+
+
+def test_mechanics_are_mended_one_by_one() -> None:
+    bench = ready()
+    built = bench.plant.parameters
+    done: list[faults.Mendable] = [faults.WeakMotor(0.3), faults.BrokenSpring(), faults.NeedleJam(500)]
+    for fault in done:
+        fault.apply(bench)
+    faults.WeakMotor(0.5).apply(bench)
+    assert bench.plant.parameters.pullout == tuple((speed, torque * 0.5) for speed, torque in built.pullout)
+    for fault, name in zip(done, ("pullout", "spring_n", "stop_um"), strict=True):
+        assert getattr(bench.plant.parameters, name) != getattr(built, name)
+        fault.mend(bench)
+        assert getattr(bench.plant.parameters, name) == getattr(built, name)
+    assert bench.plant.parameters == built
+
+
+def test_every_parameter_says_what_it_may_be_and_takes_its_default_alone() -> None:
+    for kind in faults.ALL:
+        for parameter in faults.parameters(kind):
+            assert parameter.takes(parameter.default), (kind.NAME, parameter)
+            assert parameter.text
+            assert parameter.allowed()
+            assert not parameter.takes(None)
+            assert not parameter.takes([parameter.default])
+            if not isinstance(parameter.default, str | bool):
+                assert parameter.takes(parameter.low)
+                assert parameter.takes(parameter.high)
+                assert not parameter.takes(parameter.high + 1)
+                assert not parameter.takes(parameter.low - 1)
+                assert not parameter.takes(float("inf"))
+        assert faults.described(kind()) == {each.name: each.default for each in faults.parameters(kind)}

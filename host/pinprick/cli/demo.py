@@ -19,12 +19,12 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from pencore import faults, limits, wire
+from pencore import faults, wire
 from pencore.profile import Profile
 from pencore.profile import decode as decode_profile
 from pencore.record import Record
 from pinprick.cli import pictures
-from pinprick.cli.live import SessionView, Watch, ZoneView, on_terminal, watching
+from pinprick.cli.live import SessionView, on_terminal, watching, zone_views
 from pinprick.cli.output import JsonOption, Output, reporting
 from pinprick.cli.pictures import Column
 from pinprick.cli.trials import Bench, Trial, trials
@@ -162,14 +162,10 @@ class _Session:
         self._operator.new_cartridge()
         self.loaded = self._pen.load(profile_file, records=self._store)
         self.profile = decode_profile(self.loaded.data)
-        bounds = self._pen.info.bounds()
-        self.view = SessionView(self.profile.name, self._pen.info.serial)
-        for zone in self.profile.zones:
-            limit_um = limits.effective_um(bounds, zone.area, self.profile.depth_um, zone.depth_um)
-            name = limits.zone_name(zone.area, zone.side)
-            self.view.zones.append(ZoneView(name, limit_um, bounds.zone_cap_um(zone.area), zone.strokes))
+        zones = zone_views(self.profile, self._pen.info.bounds())
+        self.view = SessionView(self.profile.name, self._pen.info.serial, zones, trigger=False, needle=True)
         self._out.event("loaded", session=self.loaded.session_id, zones=self.loaded.zones, profile=self.profile.name)
-        deepest_um = max(zone.limit_um for zone in self.view.zones)
+        deepest_um = max(zone.depth_um for zone in self.profile.zones)
         self._out.say(
             f"{self.profile.name}: {counted(self.loaded.zones, 'zone')}, {counted(self.view.budget, 'stroke')}, up to"
             f" {mm(deepest_um)}. The pen accepted it as its session {self.loaded.session_id}."
@@ -181,11 +177,14 @@ class _Session:
         end = self._pen.listen(self._hear)
         try:
             self._out.say()
-            with watching(self._out, self.view) as watch:
+            with watching(self._out, self.view) as drawn:
                 for index in range(len(self.view.zones)):
-                    self._work(index, watch)
+                    seconds = self._work(index)
+                    self._zone_done(index, seconds, drawn)
                 self._pen.wait_for(wire.SAFE)
                 self.view.state = wire.SAFE
+                self.view.trigger = None
+                self.view.ended = True
         finally:
             end()
         self.wall_s = time.monotonic() - began_at
@@ -197,14 +196,14 @@ class _Session:
         self._out.say("All strokes are made; the pen has sealed the session. Its record, verified and acknowledged:")
         self._out.say(Text(f"  {self.saved.path}", overflow="fold", style="bold"))
 
-    def _work(self, index: int, watch: Watch) -> None:
-        """Have the operator use up the budget of one zone."""
+    def _work(self, index: int) -> float:
+        """Have the operator use up the budget of one zone; return how many simulated seconds it took."""
         zone = self.profile.zones[index]
         shown = self.view.zones[index]
         if index:
             self._pen.zone_select(index)
         self.view.zone = index
-        self._operator.count_under(shown.name, shown.limit_um)
+        self._operator.count_under(shown.name, zone.depth_um)
         with self._changed:
             self._spent = False
             self._ended = 0
@@ -220,9 +219,34 @@ class _Session:
         self.view.trigger = False
         ended_ms = int(self._operator.do("release", _LIFT_MS)["at_ms"])
         needle = self._operator.needle().labels[shown.name]
-        shown.counted = zone.strokes - self._left(index)
+        shown.left = self._left(index)
+        shown.made = zone.strokes - shown.left - shown.forfeited
         shown.deepest_um = -int(-needle.deepest_um // 1)
-        watch.zone_done(index, (ended_ms - began_ms) / 1000)
+        shown.done = True
+        return (ended_ms - began_ms) / 1000
+
+    def _zone_done(self, index: int, seconds: float, drawn: bool) -> None:
+        """Say that a zone is finished; where a picture is drawn, it says so already."""
+        zone = self.view.zones[index]
+        limit_um, deepest_um = self.profile.zones[index].depth_um, zone.deepest_um or 0
+        self._out.event(
+            "zone",
+            zone=zone.name,
+            index=index,
+            limit_um=limit_um,
+            deepest_um=deepest_um,
+            counted=zone.counted,
+            budget=zone.budget,
+            simulated_s=round(seconds, 3),
+        )
+        if not drawn:
+            names = max(len(other.name) for other in self.view.zones)
+            self._out.say(
+                f"  {index + 1:>2}/{len(self.view.zones)}  {zone.name:<{names}}"
+                f"  {mm_number(deepest_um)} of {mm_number(limit_um)} mm"
+                f"  {zone.counted:>7,} of {zone.budget:>7,} {'stroke' if zone.budget == 1 else 'strokes'}"
+                f"  {pictures.duration(seconds):>5}"
+            )
 
     def _left(self, index: int) -> int:
         """Return the strokes left in a zone; none once the session is sealed."""
@@ -327,7 +351,7 @@ def _rows(view: SessionView, record: Record, needle: NeedleReport) -> list[_Row]
         # A stroke counts for the needle as soon as it began or came out, whichever happened more often.
         made = max(tally.begun, tally.crossings, tally.strokes)
         deepest_um = int(tally.deepest_um) if tally.deepest_um == int(tally.deepest_um) else tally.deepest_um
-        rows.append(_Row(shown.name, shown.limit_um, deepest_um, zone.counted(), made, zone.budget))
+        rows.append(_Row(shown.name, zone.depth_um, deepest_um, zone.counted(), made, zone.budget))
     return rows
 
 

@@ -1,7 +1,7 @@
 """`python -m pinprick.cli.gendocs`: writes the generated files of the project, or checks that they are up to date.
 
-Host only, and only in a checkout: the wire protocol's page, the profile's JSON Schema and the example profiles are made
-from the code that is run, so that none of them can say something else.
+Host only, and only in a checkout: the wire protocol's page, the profile's JSON Schema, the example profiles and the
+tables of the virtual pen's page are made from the code that is run, so that none of them can say something else.
 """
 
 import sys
@@ -12,10 +12,13 @@ import typer
 
 from pinprick import protocol_doc
 from pinprick.cli.output import JsonOption, reporting
+from pinprick.cli.scenario import scenario_page
+from pinprick.cli.sim import simulator_page
 from pinprick.errors import FILE_UNWRITABLE, GENERATED_STALE, InputError, PinprickError
 from pinprick.profiles.schema import schema_text
 from pinprick.profiles.templates import examples
 
+_FILLED_IN = {"docs/simulator.md": simulator_page, "docs/scenarios.md": scenario_page}
 _CHECKOUT = Path(__file__).parents[3]
 
 
@@ -32,7 +35,7 @@ def gendocs(
 ) -> None:
     """Write the generated documents and examples of a checkout, or check that they are up to date."""
     with reporting(json_lines) as out:
-        files = generated()
+        files = generated() | _filled_in(root)
         stale = [path for path, text in files.items() if _current(root / path) != text.encode()]
         out.result(files=list(files), stale=stale)
         if not (root / "docs").is_dir():
@@ -45,6 +48,12 @@ def gendocs(
             (root / path).write_bytes(files[path].encode())
             out.say(f"wrote {path}")
         out.say(f"{len(files)} generated files are up to date.")
+
+
+def _filled_in(root: Path) -> dict[str, str]:
+    """Return the pages of which only the tables are generated."""
+    there = {path: fill for path, fill in _FILLED_IN.items() if (root / path).is_file()}
+    return {path: fill((root / path).read_text(encoding="utf-8")) for path, fill in there.items()}
 
 
 def _current(path: Path) -> bytes | None:

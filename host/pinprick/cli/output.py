@@ -233,7 +233,8 @@ def _labelled(label: str, text: str) -> RenderableType:
 
     grid = Table.grid(padding=(0, 1))
     grid.add_column(width=8, style="dim", no_wrap=True)
-    grid.add_column(ratio=1)
+    # A path or a command is never cut.
+    grid.add_column(ratio=1, overflow="fold")
     grid.add_row(label, printable(text))
     return Padding(grid, (0, 0, 0, 2))
 

@@ -1,13 +1,14 @@
-"""How every command that needs a pen names it and gets hold of it. Host only."""
+"""How a command that needs a pen names it and gets hold of it. Host only; imports the way to pens when it is used."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pinprick import discovery
-from pinprick.device import WAIT_S, Pen
+if TYPE_CHECKING:
+    from pinprick.device import Pen
 
 PortOption = Annotated[
     str | None,
@@ -30,21 +31,34 @@ SerialNumberOption = Annotated[
     ),
 ]
 TimeoutOption = Annotated[
-    float,
+    float | None,
     typer.Option(
         "--timeout",
         metavar="SECONDS",
         min=0.1,
         max=3600.0,
-        help="Longest wait for what the pen does on its own: homing, changing the zone, sealing.",
+        show_default=False,
+        help="Longest wait for what the pen does on its own: homing, changing the zone, sealing. 30 when left out.",
+    ),
+]
+KeyOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--key",
+        metavar="FILE",
+        show_default=False,
+        help="The clinic's key file, when it is not in its usual place.",
     ),
 ]
 
 
 @contextmanager
-def connected(port: str | None, serial_number: str | None, timeout: float = WAIT_S) -> Iterator[Pen]:
+def connected(port: str | None, serial_number: str | None, timeout: float | None = None) -> "Iterator[Pen]":
     """Give the pen that is meant, and let go of it afterwards; raises as `discovery.find`."""
-    pen = discovery.find(port, serial_number, wait_s=timeout)
+    from pinprick import discovery
+    from pinprick.device import WAIT_S
+
+    pen = discovery.find(port, serial_number, wait_s=WAIT_S if timeout is None else timeout)
     try:
         yield pen
     finally:

@@ -1,6 +1,6 @@
 """`pinprick profile`: new, check, show, schema, diff. Host only; thin, the work is done in `pinprick.profiles`."""
 
-from datetime import UTC, date, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -9,17 +9,30 @@ from rich.table import Table
 from rich.text import Text
 
 from pencore import limits
+from pencore.digest import ZERO_DIGEST
 from pinprick import errors
 from pinprick.cli import pictures
 from pinprick.cli.output import JsonOption, Output, printable, reporting
-from pinprick.cli.pictures import Column
+from pinprick.cli.profile_picture import cap_um, draw, today
 from pinprick.errors import InputError, Problem, ValidationFailed
-from pinprick.profiles import Change, ProfileFile, ZoneEntry, changes, default_bounds, load_profile, parse_profile
+from pinprick.profiles import (
+    Change,
+    ProfileFile,
+    ZoneEntry,
+    changes,
+    default_bounds,
+    load_profile,
+    parse_profile,
+    to_core,
+)
 from pinprick.profiles import edit as editing
 from pinprick.profiles.model import AREA_NAMES
 from pinprick.profiles.units import counted, mm_number, to_mm, whole_um
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown")
+
+_DIFF_WIDTH = 72
+"""Columns from which a comparison is a table; below it two texts side by side are folded past reading."""
 
 Template = Literal["full-face", "scalp", "stretch-marks", "acne-scar"]
 
@@ -81,7 +94,7 @@ def new(
         made = parse_profile(text, "new profile")
         if out is not None:
             _write(out, text, force)
-        remarks = editing.remarks(made, _today())
+        remarks = editing.remarks(made, today())
         out_.result(file=out, name=made.name, remarks=remarks, text=None if out else text)
         if out is None:
             out_.verbatim(text)
@@ -89,11 +102,6 @@ def new(
             out_.say(f"Wrote {out}: {made.name}.")
             for remark in remarks:
                 out_.say(f"  Still to do: {remark}")
-
-
-def _today() -> date:
-    """Return today's date as the pen counts days, in UTC."""
-    return datetime.now(UTC).date()
 
 
 def _from_template(name: str, session: int) -> str:
@@ -109,7 +117,7 @@ def _from_template(name: str, session: int) -> str:
             limit=plan.sessions,
             hint=f"Choose 1 to {plan.sessions}.",
         )
-    return render(plan, session, placeholders(_today()))
+    return render(plan, session, placeholders(today()))
 
 
 def _next_of(path: Path) -> str:
@@ -118,7 +126,7 @@ def _next_of(path: Path) -> str:
     text = read(path)
     # The cartridge of the last session may have expired since; the new one's expiry is what counts.
     last = parse_profile(text, str(path), issued_at=0)
-    return editing.next_session(text, last.course.index, last.name, _today(), str(path))
+    return editing.next_session(text, last.course.index, last.name, today(), str(path))
 
 
 def _write(path: Path, text: str, force: bool) -> None:
@@ -158,7 +166,7 @@ def check(
 
 
 def _report_good(out: Output, path: Path, good: ProfileFile) -> None:
-    remarks = editing.remarks(good, _today())
+    remarks = editing.remarks(good, today())
     deepest_um = max(zone.depth_um for zone in good.zones)
     out.event(
         "profile",
@@ -193,26 +201,17 @@ def show(file: _FileArgument, json_lines: JsonOption = False) -> None:
         # A profile of the past may be looked at, so its cartridge's expiry refuses nothing here.
         shown = load_profile(file, issued_at=0)
         out.result(file=file, **_as_fields(shown))
-        _draw(out, shown)
-
-
-def _limit_um(shown: ProfileFile, zone: ZoneEntry) -> int:
-    """Return the tightest bound on a zone's depth: its area's cap or the session's limit."""
-    return min(_cap_um(zone), whole_um(shown.limits.depth_mm))
+        draw(out, to_core(shown, "", 0, ZERO_DIGEST, 0), default_bounds())
 
 
 def _cap_um(zone: ZoneEntry) -> int:
-    return default_bounds().zone_cap_um(AREA_NAMES.index(zone.area))
-
-
-def _highest_rate(zone: ZoneEntry) -> int:
-    return limits.max_rate(zone.depth_um, default_bounds().geometry)
+    return cap_um(default_bounds(), AREA_NAMES.index(zone.area))
 
 
 def _as_fields(shown: ProfileFile) -> dict[str, object]:
     return {
         **shown.model_dump(by_alias=True, exclude={"zones"}),
-        "expired": shown.cartridge.expires < _today(),
+        "expired": shown.cartridge.expires < today(),
         "strokes": shown.strokes,
         "trigger_s": round(shown.trigger_s, 1),
         "zones": [
@@ -220,83 +219,14 @@ def _as_fields(shown: ProfileFile) -> dict[str, object]:
                 "zone": index,
                 "name": zone.label,
                 **zone.model_dump(),
-                "limit_mm": to_mm(_limit_um(shown, zone)),
+                "limit_mm": to_mm(min(_cap_um(zone), whole_um(shown.limits.depth_mm))),
                 "cap_mm": to_mm(_cap_um(zone)),
-                "highest_rate_per_s": _highest_rate(zone),
+                "highest_rate_per_s": limits.max_rate(zone.depth_um, default_bounds().geometry),
                 "trigger_s": round(zone.trigger_s, 1),
             }
             for index, zone in enumerate(shown.zones)
         ],
     }
-
-
-def _draw(out: Output, shown: ProfileFile) -> None:
-    course, cartridge = shown.course, shown.cartridge
-    expired = cartridge.expires < _today()
-    out.say(Text(shown.name, style="bold"))
-    facts = Table.grid(padding=(0, 2))
-    facts.add_column(style="dim")
-    facts.add_column()
-    facts.add_row("Course", f"{course.id}, session {course.index} of {course.of}")
-    step = mm_number(whole_um(course.max_step_mm))
-    facts.add_row("", f"at least {course.interval_days} days apart, at most {step} mm deeper each time")
-    facts.add_row(
-        "Cartridge",
-        Text.assemble(
-            f"{cartridge.id}, lot {cartridge.lot}, {cartridge.needles} needles, ",
-            (f"expire{'d' if expired else 's'} {cartridge.expires}", "bold red" if expired else ""),
-        ),
-    )
-    limit = mm_number(whole_um(shown.limits.depth_mm))
-    facts.add_row("Session", f"at most {limit} mm and {counted(shown.limits.strokes, 'stroke')}")
-    out.say(facts)
-    out.say()
-    table, has_bars = _zone_table(out, shown)
-    out.say(table)
-    if has_bars:
-        out.say(pictures.legend(out.console, ("depth set", "up to the session's limit", "up to the area's cap")))
-    has_rate = any(column.header == "rate" for column in table.columns)
-    rate = " Rate: set/highest possible, per second." if has_rate else ""
-    out.say(Text(f"Depth: commanded protrusion, mm.{rate}", "dim"))
-
-
-_SHARE_WIDTH = 16
-_BAR_LEAST = 8
-_BAR_MOST = 36
-_DISPENSABLE = ("rate", "#", "cap", "min", "limit")
-"""Columns that a narrow terminal does without, the first of them first; the depth bar goes before any."""
-
-
-def _zone_table(out: Output, shown: ProfileFile) -> tuple[Table, bool]:
-    """Return the table of zones and whether it has depth bars; they take what width the terminal has left."""
-    zones, budget = shown.zones, shown.limits.strokes
-    limits_um = [_limit_um(shown, zone) for zone in zones]
-    caps_um = [_cap_um(zone) for zone in zones]
-    columns = [
-        Column("#", [*(str(index) for index in range(len(zones))), ""], "dim"),
-        Column("zone", [*(zone.label for zone in zones), "all zones"], left=True),
-        Column("set", [*(mm_number(zone.depth_um) for zone in zones), ""], "cyan"),
-        Column("limit", [*(mm_number(um) for um in limits_um), ""], "yellow"),
-        Column("cap", [*(mm_number(um) for um in caps_um), ""], "dim"),
-        Column("strokes", [*(f"{zone.strokes:,}" for zone in zones), f"{shown.strokes:,}"]),
-        Column("rate", [*(f"{zone.rate_per_s}/{_highest_rate(zone)}" for zone in zones), ""]),
-        Column("min", [pictures.duration(time_s) for time_s in (*(zone.trigger_s for zone in zones), shown.trigger_s)]),
-    ]
-    if out.console.width >= 100:
-        counts = [*(zone.strokes for zone in zones), shown.strokes]
-        shares: list[str | Text] = [
-            pictures.bar(out.console, _SHARE_WIDTH, budget, (count, budget)) for count in counts
-        ]
-        columns.insert(6, Column("of the session", shares, left=True))
-        columns.insert(7, Column("", [f"{100 * count // budget}%" for count in counts], "dim"))
-    # The bar's own gap, and as much to the right of the table.
-    left = out.console.width - pictures.table_width(columns) - 4
-    has_bars = left >= _BAR_LEAST
-    if has_bars:
-        marks = zip((zone.depth_um for zone in zones), limits_um, caps_um, strict=True)
-        bars = [pictures.bar(out.console, min(_BAR_MOST, left), max(caps_um), mark) for mark in marks]
-        columns.insert(2, Column("depth", [*bars, ""], left=True))
-    return pictures.table(columns, out.console.width, _DISPENSABLE), has_bars
 
 
 # --- schema ---------------------------------------------------------------------------------------------------------
@@ -331,7 +261,8 @@ def diff(
             return
         out.say(Text(f"A: {before}, {pictures.duration(one.trigger_s)} min", style="dim"))
         out.say(Text(f"B: {after}, {pictures.duration(other.trigger_s)} min", style="dim"))
-        out.say(_diff_table(found))
+        wide = _diff_table(found)
+        out.say(wide if out.console.width >= _DIFF_WIDTH else _diff_lines(found))
 
 
 def _load_both(before: Path, after: Path) -> tuple[ProfileFile, ProfileFile]:
@@ -362,6 +293,23 @@ def _diff_table(found: list[Change]) -> Table:
         before, after = (_shown(change.field, value) for value in (change.before, change.after))
         table.add_row(label, change.field, before, after, _growth(change))
     return table
+
+
+def _diff_lines(found: list[Change]) -> Text:
+    """Return what `_diff_table` says, one below the other, for a terminal that has no room for its columns."""
+    lines = Text()
+    last = ""
+    for change in found:
+        if change.zone != last:
+            lines.append(f"{change.zone}\n", style="dim")
+            last = change.zone
+        before, after = (_shown(change.field, value) for value in (change.before, change.after))
+        lines.append(f"  {change.field}", style="cyan")
+        growth = _growth(change)
+        lines.append(f"  {growth}\n" if growth else "\n", style="yellow")
+        lines.append(f"    A {before}\n    B {after}\n")
+    lines.rstrip()
+    return lines
 
 
 def _shown(field: str, value: object) -> str:

@@ -1,34 +1,89 @@
-"""`pinprick sim serve`: a virtual pen in a process of its own, for any program that can open a serial port. Host
-only.
+"""`pinprick sim serve` and `pinprick sim poke`: virtual pens in processes of their own, for any program that can open a
+serial port, and the hands of whoever tries them. Host only.
 """
 
 import json
 import os
+import secrets
 import signal
 import socket
 import stat
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import quote
 
 import typer
+from typer.core import TyperCommand
 
 from pencore.digest import text_problem
 from pencore.profile import SERIAL_SIZE
+from pinprick import simulated
+from pinprick.cli import scenario
 from pinprick.cli.output import JsonOption, Output, reporting
-from pinprick.errors import EXTRA_MISSING, USAGE, InputError, PinprickError
+from pinprick.cli.pens import PortOption, SerialNumberOption
+from pinprick.cli.sim_shown import show
+from pinprick.errors import (
+    EXTRA_MISSING,
+    FILE_UNWRITABLE,
+    NO_DEVICE,
+    SEVERAL_PENS,
+    USAGE,
+    InputError,
+    NoDevice,
+    PinprickError,
+)
 from pinprick.firmware import firmware_files
+from pinprick.keys import load_key
+from pinprick.places import runtime_folder
 
 if TYPE_CHECKING:
+    from pensim.control import Control
     from pensim.ends import End
+    from pensim.hands import Command
+    from pensim.making import Made, Wish
     from pensim.serve import PenServer
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown")
+Sink = Callable[[dict[str, Any]], None]
 
-_HELP = """Commands, one a line: press, release, cartridge open, cartridge close, stop down, stop up, power off, power
-on, wait MS, oracle, quit."""
+_TURN_S = 30.0
+"""Longest wait for other pens that are being started."""
+_ASK_AGAIN_S = 0.02
+_TOKEN_BYTES = 16
+_THEN = "then"
+_HINTS = {
+    "--flash": "Name the file of a virtual pen that isn't running, or one that isn't there yet.",
+    "--serial": "Leave --serial out; `pinprick devices` lists the pens that run.",
+    "--key": "Leave --key out, or begin with a new --flash.",
+    "--blank": "Leave --blank out, or begin with a new --flash.",
+}
+
+
+class _WithCommands(TyperCommand):
+    """A command whose help ends with the commands for a virtual pen, which only the simulator's library knows."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help."""
+        before = self.help
+        try:
+            with needing_extra():
+                from pensim.handbook import for_help
+
+                self.help = f"{before}\n\n{for_help()}"
+        except PinprickError as missing:
+            self.help = f"{before}\n\n{missing.message} {missing.hint}"
+        try:
+            super().format_help(ctx, formatter)
+        finally:
+            self.help = before
+
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown")
 
 
 @app.callback()
@@ -36,11 +91,16 @@ def sim() -> None:
     """Virtual pens: the firmware's own logic with a plant in place of a motor."""
 
 
-@app.command()
+# --- serve ------------------------------------------------------------------------------------------------------------
+@app.command(cls=_WithCommands)
 def serve(
     tcp: Annotated[
         bool, typer.Option("--tcp", help="Serve on a TCP port of this computer, not a pseudo-terminal.")
     ] = False,
+    tcp_port: Annotated[
+        int | None,
+        typer.Option(min=1, max=65_535, show_default=False, help="The TCP port to serve on; any, when left out."),
+    ] = None,
     realtime: Annotated[
         bool, typer.Option("--realtime", help="Let strokes take their time; the same as --speed 1.")
     ] = False,
@@ -53,86 +113,244 @@ def serve(
             help="Simulated seconds per second while the pen works; as many as the computer can when left out.",
         ),
     ] = None,
-    serial: Annotated[str, typer.Option(help="Serial number of the pen.")] = "SIM-0001",
-    seed: Annotated[int, typer.Option(help="What is random about the pen (its nonces) is drawn from this.")] = 0,
+    serial: Annotated[
+        str | None,
+        typer.Option(
+            show_default=False,
+            help="Serial number of the pen. Left out: what --flash says, else the first of SIM-0001, SIM-0002, ... that"
+            " no running pen has.",
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            show_default=False,
+            help="What is random about the pen (its nonces) is drawn from this. Left out: 0, and with --flash at"
+            " random.",
+        ),
+    ] = None,
+    flash: Annotated[
+        Path | None,
+        typer.Option(
+            show_default=False,
+            help="Keep the pen's flash in this file, which is made when it is missing. Left out: forget it at the end.",
+        ),
+    ] = None,
+    key: Annotated[
+        Path | None,
+        typer.Option(show_default=False, help="Provision the pen with the clinic key in this file."),
+    ] = None,
+    no_cartridge: Annotated[
+        bool, typer.Option("--no-cartridge", help="Begin with an open, empty cartridge holder.")
+    ] = False,
+    blank: Annotated[bool, typer.Option("--blank", help="Serve a pen that was never provisioned.")] = False,
+    unlisted: Annotated[
+        bool,
+        typer.Option("--unlisted", help="Tell no other program of the pen: `devices` doesn't list it, `poke` can't."),
+    ] = False,
+    control_port: Annotated[
+        int | None,
+        typer.Option(min=1, max=65_535, show_default=False, help="TCP port of its control channel; any, if left out."),
+    ] = None,
     json_lines: JsonOption = False,
 ) -> None:
     """Serve a virtual pen until Ctrl-C, `quit`, or the end of standard input.
 
-    Prints the port for any program to open: `pinprick.device.Pen`, pyserial, a terminal program. It is a freshly
-    provisioned pen with a new cartridge, and it forgets everything when it ends.
+    Prints the port for any program to open: `pinprick`, `pinprick.device.Pen`, pyserial, a terminal program. It is a
+    freshly provisioned pen with a new cartridge. With `--flash` it is the pen of that file, just switched on, with the
+    cartridge that was in it.
 
-    Each line on standard input is something done to the pen, in order: press, release, cartridge open, cartridge close,
-    stop down, stop up, power off, power on, wait MS, oracle, quit. `oracle` tells what the needle did, by its own
-    account. The end of the input is a `quit` too. `/dev/null` does not count as an end, nor does an input that was
-    closed from the start: then it serves until Ctrl-C.
+    Each line on standard input is something done to the pen, in order; `pinprick sim poke` does the same from another
+    terminal. The end of the input is a `quit`. `/dev/null` does not count as an end, nor does an input that was closed
+    from the start: then it serves until Ctrl-C.
 
-    With `--json` each line is a JSON object, and so is its answer:
-
-    - `{"do":"press"}`, `{"do":"release"}`
-    - `{"do":"cartridge","closed":false}`
-    - `{"do":"stop_button","down":true}`
-    - `{"do":"power_cut"}`, `{"do":"power_on"}`
-    - `{"do":"wait","after_ms":500}`
-    - `{"do":"oracle"}`
-    - `{"do":"zone","label":"cheek","limit_um":500}`: the oracle counts under this label from now on, and minds this
-      depth; null for none
-    - `{"do":"quit"}`, which has no answer but the result
-
-    Each may carry `after_ms`, simulated milliseconds after the one before it.
+    With `--json` each line is a JSON object, and so is its answer. Each may carry `after_ms`, simulated milliseconds
+    after the one before it.
     """
-    with reporting(json_lines) as out:
-        if text_problem(serial, SERIAL_SIZE):
-            message = f"A serial number has 1 to {SERIAL_SIZE} plain characters, without quotes and backslash."
-            raise InputError(USAGE, message, field="--serial", given=serial, limit=SERIAL_SIZE)
-        server = port_pen(serial, seed, 1.0 if realtime else speed, tcp, lambda answer: _show(out, answer))
-        out.event("serving", port=server.end.address, serial=serial)
-        out.say(f"Virtual pen {serial} on {server.end.address}", style="bold")
-        out.say("Ctrl-C ends it. " + _HELP.replace("\n", " "), style="dim")
-        with _ending(server):
-            _follow_input(server, out)
-            server.run()
+    with reporting(json_lines) as out, ExitStack() as stack:
+        ways = _Ways(tcp or tcp_port is not None, tcp_port or 0, not unlisted, control_port or 0)
+        with needing_extra():
+            from pensim.making import Wish
+
+            wish = Wish(_plain(serial), seed, flash, _key(key), blank, not no_cartridge, _build())
+            pen = _start(wish, ways, 1.0 if realtime else speed, lambda answer: show(out, answer), stack)
+        out.event("serving", **pen.fields())
+        out.say(f"Virtual pen {pen.made.serial} on {pen.server.end.address}", style="bold")
+        out.say("Ctrl-C ends it. Commands: see pinprick sim serve --help", style="dim")
+        _follow_input(pen.server, out)
+        pen.server.run()
+        if pen.broken is not None:
+            message = f"{flash} can no longer be written: {pen.broken.strerror or pen.broken}."
+            raise PinprickError(FILE_UNWRITABLE, message, field="--flash", given=str(flash))
         out.say("The virtual pen has ended.")
 
 
-Sink = Callable[[dict[str, Any]], None]
+@dataclass(frozen=True)
+class _Ways:
+    """How a pen is reached: on TCP (`port` 0: any) or a pseudo-terminal; `listed` with a control channel."""
+
+    tcp: bool
+    port: int
+    listed: bool
+    control_port: int
 
 
-def port_pen(serial: str, seed: int, speed: float | None, tcp: bool, answer: Sink) -> "PenServer":
-    """Return the server of a new pen at a pseudo-terminal or a TCP port; EXTRA_MISSING without the `sim` extra."""
-    with _extra():
-        from pensim.ends import best_end
+class _Serving:
+    """A pen that was made and is about to be served."""
 
-        return _server(best_end(tcp), serial, seed, speed, answer)
+    def __init__(self, made: "Made", server: "PenServer", control: "Control | None") -> None:
+        self.made = made
+        self.server = server
+        self.control = control
+        self.broken: OSError | None = None
+        if made.file is not None:
+            made.file.failed = self._break_off
+
+    def _break_off(self, error: OSError) -> None:
+        self.broken = error
+        self.server.stop()
+
+    def fields(self) -> dict[str, Any]:
+        """Return what programs are told of it."""
+        fields: dict[str, Any] = {"port": self.server.end.address, "serial": self.made.serial, "seed": self.made.seed}
+        if self.control is not None:
+            fields["control"] = self.control.address
+        if self.made.file is not None:
+            fields["flash"] = str(self.made.file.path)
+        return fields
+
+
+def _start(wish: "Wish", ways: _Ways, speed: float | None, answer: Sink, stack: ExitStack) -> _Serving:
+    """Make the pen, its ways and its server, and list it until `stack` ends."""
+    from pensim.control import Control
+    from pensim.serve import PenServer
+
+    with ExitStack() as turn:
+        taken: set[str] = set()
+        if ways.listed:
+            turn.enter_context(_turn())
+            taken = {pen.serial for pen in simulated.registered()}
+        made = _made(wish, taken)
+        stack.callback(made.close)
+        end = _end(made.serial, ways)
+        control = None
+        token = secrets.token_hex(_TOKEN_BYTES)
+        try:
+            if ways.listed:
+                with _port_taken("--control-port", ways.control_port):
+                    control = Control(token, {"serial": made.serial, "port": end.address}, ways.control_port)
+            server = PenServer(made.world, end, answer, speed=speed, control=control)
+        except BaseException:
+            end.close()
+            raise
+        stack.callback(server.close)
+        stack.enter_context(_ending(server))
+        if control is not None:
+            registration = simulated.Registration(made.serial, end.address, control.address, token, os.getpid())
+            stack.enter_context(simulated.registering(registration))
+    return _Serving(made, server, control)
+
+
+def _made(wish: "Wish", taken: set[str]) -> "Made":
+    from pensim.making import BadWish, make
+
+    try:
+        return make(wish, taken)
+    except BadWish as bad:
+        message = f"{str(bad)[:1].upper()}{str(bad)[1:]}."
+        raise InputError(USAGE, message, field=bad.option, given=bad.given, hint=_HINTS.get(bad.option, "")) from None
+    except OSError as error:
+        message = f"{wish.flash} cannot be used as a flash: {error.strerror or error}."
+        raise InputError(FILE_UNWRITABLE, message, field="--flash", given=str(wish.flash)) from None
+
+
+def _end(serial: str, ways: _Ways) -> "End":
+    """Return the pen's end of its port; of one that is listed, a pseudo-terminal has a name that stays."""
+    from pensim.ends import best_end
+
+    link = None
+    if ways.listed and not ways.tcp:
+        link = _made_folder(runtime_folder() / "ports") / quote(serial, safe="").replace(".", "%2E")
+    with _port_taken("--tcp-port", ways.port):
+        return best_end(ways.tcp, port=ways.port, link=link)
+
+
+@contextmanager
+def _port_taken(option: str, port: int) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        message = f"TCP port {port} is not to be had: {error.strerror or error}." if port else f"No port: {error}."
+        raise InputError(USAGE, message, field=option, given=port) from None
+
+
+@contextmanager
+def _turn() -> Iterator[None]:
+    """Wait until no other pen is being started: two that start at once must not choose the same serial number."""
+    from pensim.locks import lock
+
+    path = _made_folder(runtime_folder()) / "serve.lock"
+    deadline = time.monotonic() + _TURN_S
+    with path.open("ab") as file:
+        while not lock(file):
+            if time.monotonic() >= deadline:
+                raise InputError(USAGE, f"Another pen has been starting for {_TURN_S:.0f} s; it holds {path}.")
+            time.sleep(_ASK_AGAIN_S)
+        yield
+
+
+def _made_folder(folder: Path) -> Path:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        message = f"The runtime folder {folder} cannot be made: {error.strerror}."
+        raise InputError(FILE_UNWRITABLE, message, given=str(folder)) from None
+    return folder
+
+
+def _plain(serial: str | None) -> str | None:
+    """Return a serial number that a pen can have."""
+    if serial is not None and text_problem(serial, SERIAL_SIZE):
+        message = f"A serial number has 1 to {SERIAL_SIZE} plain characters, without quotes and backslash."
+        raise InputError(USAGE, message, field="--serial", given=serial, limit=SERIAL_SIZE)
+    return serial
+
+
+def _key(path: Path | None) -> tuple[int, bytes] | None:
+    if path is None:
+        return None
+    key = load_key(path)
+    return key.key_id, key.key
+
+
+def _build() -> str:
+    from pensim.ports import build_hash
+
+    return build_hash(firmware_files())
 
 
 def pipe_pen(serial: str, speed: float | None, answer: Sink) -> "tuple[PenServer, Callable[[], socket.socket]]":
     """Return the server of a new pen in this process, and what connects to it; EXTRA_MISSING without the extra."""
-    with _extra():
+    with needing_extra():
         from pensim.ends import PipeEnd
+        from pensim.making import Wish, make
+        from pensim.serve import PenServer
 
         end = PipeEnd()
-        return _server(end, serial, 0, speed, answer), end.connect
+        made = make(Wish(serial, build=_build()))
+        return PenServer(made.world, end, answer, speed=speed), end.connect
 
 
-def _server(end: "End", serial: str, seed: int, speed: float | None, answer: Sink) -> "PenServer":
-    """Return the server of a pen that is switched on and has a new cartridge."""
-    from pensim.oracle import ConsentRule, LeaseRule
-    from pensim.ports import build_hash
-    from pensim.serve import PenServer
-    from pensim.world import World
+def simulator_page(text: str) -> str:
+    """Return the page about the virtual pen with its tables made anew; EXTRA_MISSING without the `sim` extra."""
+    with needing_extra():
+        from pensim.handbook import filled_in
 
-    world = World(serial=serial, seed=seed, strict=False, build=build_hash(firmware_files()))
-    world.oracle.watch_consent(ConsentRule())
-    world.oracle.watch_lease(LeaseRule())
-    world.power_on()
-    world.run_ms(100)
-    world.change_cartridge()
-    return PenServer(world, end, answer, speed=speed)
+        return filled_in(text)
 
 
 @contextmanager
-def _extra() -> Iterator[None]:
+def needing_extra() -> Iterator[None]:
     """Say what to install when the simulator's library is not there; no other module may be missing."""
     try:
         yield
@@ -141,19 +359,6 @@ def _extra() -> Iterator[None]:
             raise
         message = "Virtual pens need littlefs-python, which is not installed."
         raise PinprickError(EXTRA_MISSING, message, hint="Install it with: pip install littlefs-python") from None
-
-
-def _show(out: Output, answer: Mapping[str, Any]) -> None:
-    """Print the answer to a command."""
-    fields = dict(answer)
-    out.event(fields.pop("event"), **fields)
-    if "problem" in answer:
-        out.say(str(answer["problem"]), style="red")
-    elif answer["do"] == "oracle":
-        total = answer["total"]
-        out.say(f"strokes {total['strokes']:,}   deepest {total['deepest_um']:.1f} um")
-        for violation in answer["violations"]:
-            out.say(violation, style="red")
 
 
 @contextmanager
@@ -168,6 +373,7 @@ def _ending(server: "PenServer") -> Iterator[None]:
             signal.signal(number, handler)
 
 
+# --- standard input ---------------------------------------------------------------------------------------------------
 def _follow_input(server: "PenServer", out: Output) -> None:
     """Hand each line of standard input to the server, from a thread; its end is a quit.
 
@@ -222,3 +428,77 @@ def _input_lines() -> Iterator[str]:
                 yield line.decode(errors="replace")
         if not data:
             return
+
+
+# --- poke -------------------------------------------------------------------------------------------------------------
+app.command("run")(scenario.run)
+
+
+@app.command(cls=_WithCommands)
+def poke(
+    words: Annotated[
+        list[str],
+        typer.Argument(metavar="COMMAND", show_default=False, help="In words; `then` parts one from the next."),
+    ],
+    port: PortOption = None,
+    serial_number: SerialNumberOption = None,
+    json_lines: JsonOption = False,
+) -> None:
+    """Lay hands on a virtual pen that `pinprick sim serve` serves: press its trigger, pull its cable, break something.
+
+    Commands are separated by the word `then` and carried out in order: `press then wait 500 then release then oracle`.
+    All of them are checked before the first is carried out. A real pen has no such channel: this never reaches one.
+    """
+    with reporting(json_lines) as out:
+        with needing_extra():
+            commands = _commands(words)
+        registration = _registration(port, serial_number)
+        out.result(serial=registration.serial)
+        with simulated.Control(registration) as control:
+            for command in commands:
+                show(out, control.do(dict(command)))
+
+
+def _commands(words: Sequence[str]) -> "list[Command]":
+    """Return the commands in words; InputError USAGE for one that is none."""
+    from pensim.hands import BadCommand, delay_ms, from_words
+
+    # A shell may have handed over several words as one.
+    spoken = " ".join(words).split()
+    lines: list[list[str]] = [[]]
+    for word in spoken:
+        if word == _THEN:
+            lines.append([])
+        else:
+            lines[-1].append(word)
+    commands = []
+    for line in lines:
+        try:
+            command = from_words(" ".join(line))
+            delay_ms(command)
+        except BadCommand as bad:
+            message = f"{str(bad)[:1].upper()}{str(bad)[1:]}."
+            raise InputError(
+                USAGE, message, field="COMMAND", given=" ".join(line), hint="See pinprick sim poke --help"
+            ) from None
+        commands.append(command)
+    return commands
+
+
+def _registration(port: str | None, serial_number: str | None) -> simulated.Registration:
+    """Return the one pen that is meant; NoDevice NO_DEVICE or SEVERAL_PENS."""
+    running = simulated.registered()
+    found = [
+        pen
+        for pen in running
+        if (port is None or pen.port == port) and (serial_number is None or pen.serial == serial_number)
+    ]
+    if len(found) == 1:
+        return found[0]
+    names = ", ".join(f"{pen.serial} on {pen.port}" for pen in found or running)
+    if found:
+        raise NoDevice(SEVERAL_PENS, f"{len(found)} simulated pens are running: {names}.", field="--serial-number")
+    if not running:
+        raise NoDevice(NO_DEVICE, "No simulated pen is running.", hint="Start one with: pinprick sim serve")
+    option, given = ("--port", port) if serial_number is None else ("--serial-number", serial_number)
+    raise NoDevice(NO_DEVICE, f"No simulated pen {given} is running; there is {names}.", field=option, given=given)

@@ -139,7 +139,7 @@ class _ChildPen:
     """A pen in a process of its own: `pinprick sim serve`, driven through its standard input and output."""
 
     def __init__(self, serial: str, tcp: bool, speed: float | None) -> None:
-        command = [sys.executable, "-m", "pinprick", "sim", "serve", "--json", "--serial", serial]
+        command = [sys.executable, "-m", "pinprick", "sim", "serve", "--json", "--unlisted", "--serial", serial]
         command += ["--tcp"] if tcp else []
         command += [] if speed is None else ["--speed", f"{speed:g}"]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)

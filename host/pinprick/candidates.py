@@ -1,0 +1,55 @@
+"""The ports that may be a pen's. Host only; opens none of them, imports no more than it needs (a stop is in a hurry).
+
+Candidates are the USB ports of an RP2040 that runs stock MicroPython, and the simulated pens that registered.
+"""
+
+from dataclasses import dataclass
+
+from serial.tools import list_ports
+
+from pinprick import simulated
+
+USB = "usb"
+SIM = "sim"
+OTHER = "other"
+
+_RASPBERRY_PI = 0x2E8A
+_MICROPYTHON = 0x0005
+"""USB product id of MicroPython's RPI_PICO image. The vendor's others are debug probes with a port of somebody else's
+machine behind them, and boards that run something else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A port that may be a pen's: `kind` is USB or SIM; `serial` the pen's serial number where it is known already.
+
+    `others` lists ports of the kind OTHER, which nobody takes for a pen's.
+    """
+
+    port: str
+    kind: str
+    serial: str = ""
+    description: str = ""
+
+
+def candidates() -> list[Candidate]:
+    """Return the ports that may be a pen's, USB first, in the order of their names."""
+    sims = [Candidate(pen.port, SIM, pen.serial, "simulated pen") for pen in simulated.registered()]
+    return [port for port in _serial_ports() if port.kind == USB] + sims
+
+
+def others() -> list[Candidate]:
+    """Return this computer's other serial ports; nothing is ever written to one of them unless it is named."""
+    return [port for port in _serial_ports() if port.kind == OTHER]
+
+
+def _serial_ports() -> list[Candidate]:
+    found = [
+        Candidate(
+            port.device,
+            USB if (port.vid, port.pid) == (_RASPBERRY_PI, _MICROPYTHON) else OTHER,
+            description="" if port.description in (None, "n/a") else port.description,
+        )
+        for port in list_ports.comports()
+    ]
+    return sorted(found, key=lambda candidate: candidate.port)
