@@ -279,6 +279,7 @@ class Follower:
     def select(self, index: int) -> None:
         """Make a zone the one at work, and say loudly which."""
         self._pen.zone_select(index)
+        self.why = 0
         zone = self._view.zones[index]
         depth = "" if zone.set_um is None else f", {mm(zone.set_um)}"
         self._out.event("zone", zone=index, name=zone.name, set_um=zone.set_um, left=zone.left)

@@ -30,13 +30,13 @@ def default_bounds() -> Bounds:
     return Bounds(Geometry())
 
 
-def load_profile(path: FilePath, bounds: Bounds | None = None, issued_at: int | None = None) -> ProfileFile:
+def load_profile(path: FilePath | str, bounds: Bounds | None = None, issued_at: int | None = None) -> ProfileFile:
     """Return the profile in the file at `path`, checked in form and against `bounds` (the widest when left out).
 
     `issued_at` (seconds since 1970; now, when left out) is the time that the cartridge's expiry is held against, as a
     UTC day. Raises ValidationFailed with every problem found.
     """
-    return parse_profile(read(path), str(path), bounds, issued_at)
+    return parse_profile(read(FilePath(path)), str(path), bounds, issued_at)
 
 
 def parse_profile(text: str, file: str = "", bounds: Bounds | None = None, issued_at: int | None = None) -> ProfileFile:
