@@ -7,12 +7,7 @@ sessions have equal counts. Ratios are of things measured side by side in this o
 build/bench-sim.json. Nothing here fails for being slow.
 """
 
-import argparse
-import json
-import os
-import platform
 import statistics
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +17,8 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench.parts import flash, session, vm
+from bench.parts.command import carry_out
+from bench.parts.machine import machine
 from pencore.profile import Profile
 from pensim.flash import WORST_TIMING
 from pinprick.profiles import ProfileFile, load_profile, to_core
@@ -45,26 +42,6 @@ Row = tuple[str, str, str]
 
 
 # --- what is measured ------------------------------------------------------------------------------------------------
-def machine() -> dict[str, Any]:
-    """Return what the figures depend on, in general terms."""
-    name = platform.processor() or platform.machine()
-    if sys.platform == "linux":
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                name = line.partition(":")[2].strip()
-                break
-    elif sys.platform == "darwin":
-        asked = ["sysctl", "-n", "machdep.cpu.brand_string"]
-        name = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip() or name
-    return {
-        "cpu": name,
-        "cores": os.cpu_count(),
-        "system": platform.system(),
-        "python": f"{platform.python_implementation()} {platform.python_version()}",
-        "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
-    }
-
-
 def filled(source: ProfileFile, zones: int | None = None, strokes: int | None = None) -> session.Fill:
     """Return what fills `source` in for a pen; only its first `zones`, of `strokes` each at most, where given."""
 
@@ -283,16 +260,8 @@ def table(figures: dict[str, Any]) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure, show, and write the result if asked to."""
-    parser = argparse.ArgumentParser(description="Measure the virtual pen.")
-    parser.add_argument("--runs", type=int, default=5, help="whole sessions to take the median of (default: 5)")
-    parser.add_argument("--json", action="store_true", help="also write build/bench-sim.json")
-    options = parser.parse_args(arguments)
-    figures = measure(max(1, options.runs))
-    print(table(figures))
-    if options.json:
-        RESULT.parent.mkdir(exist_ok=True)
-        RESULT.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
-    return 0
+    option = ("runs", 5, "whole sessions to take the median of")
+    return carry_out(arguments, "the virtual pen", option, measure, table, RESULT)
 
 
 if __name__ == "__main__":

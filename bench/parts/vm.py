@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pinprick import firmware_files
-from tests.architecture import mpy
+from pinprick.board import build as mpy
 from tests.vm import nodejs
 
 ROOT = Path(__file__).parents[2]

@@ -160,8 +160,11 @@ class Runner:
         try:
             self._watch_stops()
             self._take_evidence()
+            self._look_ahead()
             self._watch_people()
             self._work()
+            # A write in this turn may have taken a second, in which somebody asked for a stop.
+            self._look_ahead()
             self._drive()
         except Fault as fault:
             self.fail(fault.code, fault.aux)
@@ -440,16 +443,19 @@ class Runner:
             self.ports.indicator.show(self.state, code)
 
     # --- the host ----------------------------------------------------------------------------------------------------
-    def _listen(self) -> None:
-        """Take what has arrived; a stop byte anywhere in it stops before anything is parsed.
+    def _look_ahead(self) -> None:
+        """Take what has arrived; a stop byte anywhere in it stops before anything is parsed, and before any credit.
 
         One piece is read ahead of the one being worked off, so that a stop isn't kept waiting behind a row of lines.
         """
-        talk = self.talk
         if not self._ahead:
             self._ahead = self.ports.link.read()
             if _STOP_BYTE in self._ahead:
                 self.stop(faults.OPERATOR_STOP)
+
+    def _listen(self) -> None:
+        """Work off what has arrived, at most one line."""
+        talk = self.talk
         if self._ahead and not talk.pending():
             talk.feed(self._ahead)
             self._ahead = b""

@@ -8,6 +8,7 @@ callback.
 import threading
 import time
 from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from pencore import faults, version, wire
@@ -48,6 +49,20 @@ class PenRefused(PinprickError):
         self.zone = refusal.zone
 
 
+def _moment(seconds: int) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def _day(days: int) -> str:
+    return f"{date(1970, 1, 1) + timedelta(days=min(days, _DAYS_MOST))}"
+
+
+_DAYS_MOST = 2_932_896
+"""The last day that has a name of four digits for its year."""
+_SHOWN: dict[str, Callable[[int], str]] = {"issued_at": _moment, "cartridge.expires": _day}
+"""How the numbers of a field are told where they are a moment or a day, as seconds or days since 1970."""
+
+
 def _detail(refusal: faults.Refusal) -> str:
     """Return what the pen said beside the code: " (zone.depth_mm of zone 3: given 2.60 mm, bound 2.50 mm)"."""
     if not refusal.field:
@@ -55,7 +70,7 @@ def _detail(refusal: faults.Refusal) -> str:
     if refusal.field == "state" and refusal.given is not None:
         return f" (it is {wire.STATE_NAMES[refusal.given] if refusal.given <= wire.FAULT else refusal.given})"
     text = refusal.field + ("" if refusal.zone is None else f" of zone {refusal.zone}")
-    show = mm if refusal.field.endswith("_mm") else "{:,}".format
+    show = _SHOWN.get(refusal.field, mm if refusal.field.endswith("_mm") else "{:,}".format)
     told = [f"given {show(refusal.given)}"] if refusal.given is not None else []
     told += [f"bound {show(refusal.limit)}"] if refusal.limit is not None else []
     return f" ({text}{': ' if told else ''}{', '.join(told)})"

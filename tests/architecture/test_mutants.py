@@ -5,7 +5,8 @@ import ast
 import pytest
 
 from tests.architecture.source import ROOT
-from tests.mutants.table import MUTANTS, Mutant
+from tests.mutants.mutant import Mutant
+from tests.mutants.table import MUTANTS
 
 
 def test_no_bug_has_two_entries() -> None:

@@ -5,6 +5,7 @@ that this table can't fall behind the code.
 """
 
 from tests.mutants.mutant import Mutant, one
+from tests.mutants.pio import PIO
 from tests.mutants.upkeep import UPKEEP
 
 CUTS = "tests/scenarios/test_power_cuts.py"
@@ -560,4 +561,5 @@ MUTANTS: tuple[Mutant, ...] = (
         f"{CRASHES}::test_a_hung_cpu_leaves_at_most_two_strokes_and_is_reset",
     ),
     *UPKEEP,
+    *PIO,
 )

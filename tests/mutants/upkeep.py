@@ -116,6 +116,14 @@ UPKEEP: tuple[Mutant, ...] = (
         IN_A_STROKE,
     ),
     one(
+        "a stop that came during a write is read after the credit",
+        "runner.py",
+        "            # A write in this turn may have taken a second, in which somebody asked for a stop.\n"
+        "            self._look_ahead()\n",
+        "",
+        "tests/scenarios/test_stop_in_a_write.py::test_no_stroke_begins_after_a_stop_that_came_during_a_write",
+    ),
+    one(
         "a carriage that comes home late is at rest at once",
         "runner.py",
         "        if self.inputs & ~before & signals.HOME and not self.engine_bits & signals.ENABLED:\n",

@@ -233,8 +233,9 @@ def test_the_end_of_a_lease_is_told(capsys: pytest.CaptureFixture[str], bench: S
         terminal.shows("ARMED periorbital left")
         terminal.process.send_signal(signal.SIGSTOP)
         until(lambda: bench.state == wire.LOADED, 30)
+        terminal.forget()
         terminal.process.send_signal(signal.SIGCONT)
-        terminal.shows("LOADED")
+        terminal.shows("LOADED session loaded")
         terminal.shows("none needed, the driver is off")
         terminal.press("q")
         assert terminal.exit_code() == 0

@@ -61,6 +61,10 @@ class FakeBoard:
         self._end(self._cut("folders"))
         return sorted(self.dirs)
 
+    def read(self, path: str) -> bytes:
+        self._end(self._cut("read", path))
+        return self.content[path]
+
     def digests(self, paths: Iterable[str]) -> dict[str, str]:
         wanted = list(paths)
         self._end(self._cut("digests", wanted[0] if wanted else ""))

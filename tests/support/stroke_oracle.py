@@ -105,5 +105,7 @@ def pens(draw: st.DrawFn) -> Bounds:
     try:
         provision.check(made)
     except Refusal as refusal:
+        # A screw and a speed that together ask for more than the stroke program can do.
+        assume(refusal.field != "geometry.step_ticks")
         raise AssertionError(f"not a pen: {refusal}") from refusal
     return made.bounds

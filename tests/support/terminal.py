@@ -59,6 +59,10 @@ class Terminal:
         """Press keys."""
         os.write(self._master, keys.encode())
 
+    def forget(self) -> None:
+        """Look only at what is drawn from now on."""
+        self._drawn.clear()
+
     def shows(self, words: str, within_s: float = 60.0) -> None:
         """Wait until `words` have been drawn; fail when they aren't in time."""
         self._until(lambda: words in self.text, within_s, words)

@@ -6,9 +6,11 @@ import time
 import pytest
 
 from pencore import faults, wire
+from pencore.faults import Refusal
 from pinprick import errors, link
 from pinprick.device import Pen
 from pinprick.errors import NoDevice
+from pinprick.link import PenRefused
 from tests.support.served import LONG_ZONES, Served, Tampered, load, refused, small, until
 
 
@@ -283,3 +285,23 @@ def test_a_reset_pen_is_pinged_no_more(bench: Served, pen: Pen) -> None:
     time.sleep(3 * link.PING_S)
     assert pen._link._last_id <= asked + 1
     assert pen.hello().state == wire.SAFE
+
+
+@pytest.mark.parametrize(
+    ("refusal", "told"),
+    [
+        (
+            Refusal(faults.COURSE_TOO_EARLY, "issued_at", 1_795_382_581, 1_797_974_565),
+            "(issued_at: given 2026-11-22 21:23 UTC, bound 2026-12-22 21:22 UTC)",
+        ),
+        (Refusal(faults.TIME_BACK, "issued_at", 0, 0xFFFFFFFF), "1970-01-01 00:00 UTC, bound 2106-02-07 06:28 UTC)"),
+        (
+            Refusal(faults.CARTRIDGE_EXPIRED, "cartridge.expires", 20_000, 0xFFFFFFFF),
+            "(cartridge.expires: given 2024-10-04, bound 9999-12-31)",
+        ),
+        (Refusal(faults.STROKES_ABOVE_MAX, "zone.strokes", 200_001, 200_000, 2), "of zone 2: given 200,001, bound"),
+        (Refusal(faults.STATE_FORBIDS, "state", wire.FAULT), "(it is FAULT)"),
+    ],
+)
+def test_a_refusal_tells_moments_and_days_as_such(refusal: Refusal, told: str) -> None:
+    assert told in PenRefused(refusal).message

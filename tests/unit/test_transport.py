@@ -263,3 +263,13 @@ def test_a_port_without_a_descriptor_is_read_in_slices() -> None:
     transport.write(ALL_BYTES)
     assert read_all(transport, 256) == ALL_BYTES
     transport.close()
+
+
+def test_a_stop_byte_over_tcp_waits_for_no_acknowledgement() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        transport = SerialTransport(f"socket://127.0.0.1:{server.getsockname()[1]}")
+        peer = Peer(server.accept()[0])
+    assert transport._socket is not None
+    assert transport._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+    transport.close()
+    peer.end()

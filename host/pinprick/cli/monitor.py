@@ -114,9 +114,12 @@ class _Monitor:
 
 def _view(pen: Pen) -> SessionView:
     """Return the view of whatever session the pen has; its zones have names when this computer sent the profile."""
-    profile = sent_profile(pen, pen.status(), SentProfiles())
+    status = pen.status()
+    profile = sent_profile(pen, status, SentProfiles())
     title = "Pen" if profile is None else profile.name
     zones = [] if profile is None else zone_views(profile, pen.info.bounds())
     view = SessionView(title, f"{pen.info.serial or 'no serial number'} on {pen.port}", zones)
     view.keys, view.help_lines = (*KEYS, LEAVE), (*HELP, LEAVE_HELP)
+    # The first picture, too, shows the pen as it is.
+    view.told(status)
     return view

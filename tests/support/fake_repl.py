@@ -1,0 +1,161 @@
+"""MicroPython's raw REPL on a TCP port, as far as `pinprick.board.repl` needs it, with the files of a FakeBoard.
+
+CPython executes the scripts; what MicroPython has and CPython hasn't (`os.ilistdir`, `machine`, `sys.implementation`)
+is put in.
+"""
+
+import binascii
+import builtins
+import contextlib
+import errno
+import hashlib
+import io
+import socket
+import threading
+from collections.abc import Iterator
+from types import SimpleNamespace, TracebackType
+from typing import Any, Self
+
+from tests.support.fake_board import FakeBoard
+
+_BANNER = b"raw REPL; CTRL-B to exit\r\n>"
+_FOLDER = 0x4000
+
+
+class _Reset(BaseException):
+    """The board resets itself."""
+
+
+class _File(io.BytesIO):
+    """A file that is written to the board when it is closed."""
+
+    def __init__(self, board: FakeBoard, path: str, data: bytes) -> None:
+        super().__init__(data)
+        self._board = board
+        self._path = path
+
+    def close(self) -> None:
+        self._board.content[self._path] = self.getvalue()
+        super().close()
+
+
+class FakeRepl:
+    """A board at a port. `full` makes its flash take no more; `resets` counts how often it was told to reset."""
+
+    def __init__(self, board: FakeBoard) -> None:
+        self.board = board
+        self.full = False
+        self.resets = 0
+        self.lose_after: int | None = None
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.port = f"socket://127.0.0.1:{self._server.getsockname()[1]}"
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with contextlib.suppress(OSError):
+            self._server.shutdown(socket.SHUT_RDWR)
+        self._server.close()
+        self._thread.join(10)
+        assert not self._thread.is_alive()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self._server.accept()
+            except OSError:
+                return
+            with connection, contextlib.suppress(_Reset, ConnectionError):
+                self._talk(connection)
+
+    def _talk(self, connection: socket.socket) -> None:
+        script = bytearray()
+        names: dict[str, Any] = {}
+        waiting = bytearray()
+        while True:
+            if not waiting:
+                data = connection.recv(4096)
+                if not data:
+                    return
+                waiting += data
+            byte = waiting.pop(0)
+            if byte == 3 or (byte == 13 and not script):
+                continue
+            if byte == 1:
+                connection.sendall(_BANNER)
+            elif byte == 5:
+                # Asked for raw paste: known, and not done.
+                while len(waiting) < 2:
+                    waiting += connection.recv(4096)
+                del waiting[:2]
+                connection.sendall(b"R\x00")
+            elif byte == 4 and not script:
+                names = self._names()
+                connection.sendall(b"OK\r\nMPY: soft reboot\r\n" + _BANNER)
+            elif byte == 4:
+                if self.lose_after is not None:
+                    self.lose_after -= 1
+                    if self.lose_after < 0:
+                        raise _Reset
+                connection.sendall(b"OK")
+                connection.sendall(self._run(script.decode(), names) + b"\x04>")
+                script.clear()
+            else:
+                script.append(byte)
+
+    def _run(self, script: str, names: dict[str, Any]) -> bytes:
+        said = io.StringIO()
+        names["print"] = lambda *words, end="\n": said.write(" ".join(map(str, words)) + end)
+        try:
+            exec(script, names)  # noqa: S102  # this is what an interpreter does
+        except Exception as error:  # noqa: BLE001  # whatever it is, the board says it and goes on
+            return said.getvalue().encode() + b"\x04Traceback (most recent call last):\r\n" + repr(error).encode()
+        return said.getvalue().replace("\n", "\r\n").encode() + b"\x04"
+
+    def _names(self) -> dict[str, Any]:
+        """Return what a script finds: MicroPython's modules, and files that are the board's."""
+        board = self.board
+        modules = {
+            "os": SimpleNamespace(
+                ilistdir=self._list,
+                mkdir=lambda path: board.make_folder(path[1:]),
+                rmdir=lambda path: board.remove_folder(path[1:]),
+                rename=lambda old, new: board.rename(old[1:], new[1:]),
+                remove=lambda path: board.remove(path[1:]),
+            ),
+            "sys": SimpleNamespace(implementation=self._implementation()),
+            "machine": SimpleNamespace(reset=self._reset),
+            "hashlib": hashlib,
+            "binascii": binascii,
+        }
+        known = {**vars(builtins), "open": self._open, "__import__": lambda name, *_: modules[name]}
+        return {"__builtins__": known}
+
+    def _implementation(self) -> SimpleNamespace:
+        about = self.board.is_about
+        version = (*(int(number) for number in about.version.split(".")), "")
+        return SimpleNamespace(version=version, _build=about.board, _machine=about.machine)
+
+    def _list(self, folder: str) -> Iterator[tuple[str, int, int, int]]:
+        inside = f"{folder[1:]}/" if folder != "/" else ""
+        for paths, kind in ((self.board.dirs, _FOLDER), (set(self.board.content), 0x8000)):
+            for path in sorted(paths):
+                name = path.removeprefix(inside)
+                if path.startswith(inside) and "/" not in name:
+                    yield name, kind, 0, 0
+
+    def _open(self, path: str, mode: str = "r") -> io.BytesIO:
+        if mode == "wb":
+            if self.full:
+                raise OSError(errno.ENOSPC, "ENOSPC")
+            return _File(self.board, path[1:], b"")
+        return io.BytesIO(self.board.content[path[1:]])
+
+    def _reset(self) -> None:
+        self.resets += 1
+        raise _Reset
