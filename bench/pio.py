@@ -7,8 +7,6 @@ agree: what differs is an error, not a spread. The machine that this runs on has
 writes build/bench-pio.json.
 """
 
-import argparse
-import json
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -19,6 +17,7 @@ from typing import Any
 # As a script this file sees only its own folder; the emulated chip is found from the root.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from bench.parts.command import carry_out
 from bench.parts.machine import machine
 from pencore.limits import cruise_ticks
 from pencore.units import TICK_HZ, Geometry
@@ -236,15 +235,7 @@ def table(figures: dict[str, Any]) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure, show, and write the result if asked to."""
-    parser = argparse.ArgumentParser(description="Measure the PIO programs.")
-    parser.add_argument("--json", action="store_true", help="also write build/bench-pio.json")
-    options = parser.parse_args(arguments)
-    figures = measure()
-    print(table(figures))
-    if options.json:
-        RESULT.parent.mkdir(exist_ok=True)
-        RESULT.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
-    return 0
+    return carry_out(arguments, "the PIO programs", None, lambda _: measure(), table, RESULT)
 
 
 if __name__ == "__main__":

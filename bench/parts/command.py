@@ -1,4 +1,4 @@
-"""What every benchmark's command does around its measuring: one option for how often, and a file of the result."""
+"""What every benchmark's command does around its measuring: an option for how often, and a file of the result."""
 
 import argparse
 import json
@@ -12,15 +12,19 @@ Figures = dict[str, Any]
 def carry_out(
     arguments: list[str] | None,
     what: str,
-    option: tuple[str, int, str],
+    option: tuple[str, int, str] | None,
     measure: Callable[[int], Figures],
     table: Callable[[Figures], str],
     result: Path,
 ) -> int:
-    """Measure, show, and write `result` if asked to; `option`: its name, its default, what it says. Returns 0."""
-    name, default, text = option
+    """Measure, show, and write `result` if asked to; `option`: its name, its default, what it says; None
+    where once is enough. Returns 0.
+    """
     parser = argparse.ArgumentParser(description=f"Measure {what}.")
-    parser.add_argument(f"--{name}", dest="times", type=int, default=default, help=f"{text} (default: {default})")
+    parser.set_defaults(times=1)
+    if option is not None:
+        name, default, text = option
+        parser.add_argument(f"--{name}", dest="times", type=int, default=default, help=f"{text} (default: {default})")
     parser.add_argument("--json", action="store_true", help=f"also write build/{result.name}")
     options = parser.parse_args(arguments)
     figures = measure(max(1, options.times))

@@ -131,5 +131,6 @@ def test_a_command_that_never_ends_is_ended(monkeypatch: pytest.MonkeyPatch, tmp
 
 def test_a_ctrl_c_reaches_the_command_when_it_says_so(tmp_path: Path) -> None:
     with guide.Shell(tmp_path) as shell:
-        printed, code = shell.run("trap 'echo stopped; exit 7' INT; echo go; while :; do sleep 0.1; done", [("go", None)])
+        waiting = "trap 'echo stopped; exit 7' INT; echo go; while :; do sleep 0.1; done"
+        printed, code = shell.run(waiting, [("go", None)])
     assert (printed, code) == ("go\nstopped\n", 7)

@@ -9,6 +9,7 @@ import typer
 from rich.text import Text
 
 from pinprick import simulated
+from pinprick.cli.extras import needing_extra
 from pinprick.cli.output import JsonOption, Output, printable, reporting
 from pinprick.errors import (
     EXPECTATION_BROKEN,
@@ -65,8 +66,6 @@ def run(
     what it needs: hands for pressing the trigger, say, that only simulated pens have.
     """
     with reporting(json_lines) as out:
-        from pinprick.cli.sim import needing_extra
-
         with needing_extra():
             from pensim.scenario.targets import needed
             from pensim.stroke import StrokeBook
@@ -96,8 +95,6 @@ def run(
 
 def scenario_page(text: str) -> str:
     """Return the page about scenario files with its tables made anew; EXTRA_MISSING without the `sim` extra."""
-    from pinprick.cli.sim import needing_extra
-
     with needing_extra():
         from pensim.scenario.handbook import filled_in
 

@@ -25,11 +25,11 @@ from pencore.digest import text_problem
 from pencore.profile import SERIAL_SIZE
 from pinprick import simulated
 from pinprick.cli import scenario
+from pinprick.cli.extras import needing_extra
 from pinprick.cli.output import JsonOption, Output, reporting
 from pinprick.cli.pens import PortOption, SerialNumberOption
 from pinprick.cli.sim_shown import show
 from pinprick.errors import (
-    EXTRA_MISSING,
     FILE_UNWRITABLE,
     NO_DEVICE,
     SEVERAL_PENS,
@@ -347,18 +347,6 @@ def simulator_page(text: str) -> str:
         from pensim.handbook import filled_in
 
         return filled_in(text)
-
-
-@contextmanager
-def needing_extra() -> Iterator[None]:
-    """Say what to install when the simulator's library is not there; no other module may be missing."""
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] != "littlefs":
-            raise
-        message = "Virtual pens need littlefs-python, which is not installed."
-        raise PinprickError(EXTRA_MISSING, message, hint="Install it with: pip install littlefs-python") from None
 
 
 @contextmanager
