@@ -80,7 +80,8 @@ vm: $(VM)
 typings: $(TYPINGS)
 
 lock: | $(BIN)/python ## Bring every package up to date and write constraints.txt anew
-	@$(INSTALL_NEWEST) pip --editable '.[app,sim]' --group dev
+	@$(INSTALL_NEWEST) pip --editable '.[app,board,sim]' --group dev
+	@$(INSTALL_NEWEST) --no-deps --group pioasm
 	@$(BIN)/python tests/architecture/lock.py
 
 clean: ## Remove everything that was installed or built
@@ -96,12 +97,13 @@ $(BIN)/python:
 
 $(USER_ENV): $(MADE_FROM) | $(BIN)/python
 	@echo "installing pinprick into .venv"
-	@$(INSTALL) --editable '.[app,sim]'
+	@$(INSTALL) --editable '.[app,board,sim]'
 	@touch $@
 
 $(DEV_ENV): $(USER_ENV)
 	@echo "installing the development tools into .venv"
 	@$(INSTALL) --group dev $(if $(NODE),,--group node)
+	@$(INSTALL) --no-deps --group pioasm
 	@touch $@
 
 $(VM): tests/vm/package.json tests/vm/package-lock.json | $(DEV_ENV)

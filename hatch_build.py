@@ -13,12 +13,13 @@ _FOLDERS = ("pendevice", "pen")
 
 
 class FirmwareData(BuildHookInterface):  # type: ignore[type-arg]  # hatchling binds the parameter only for its own hooks
-    """Maps firmware/{pendevice,pen}/**/*.py to pinprick/_firmware/**."""
+    """Maps firmware/{pendevice,pen}/**/*.py and firmware/image.lock to pinprick/_firmware/**."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Name the files to be copied; `version` is "standard" for a wheel and "editable" for a checkout."""
         if version != "standard":
             return
         firmware = Path(self.root) / "firmware"
-        for path in [path for folder in _FOLDERS for path in sorted((firmware / folder).rglob("*.py"))]:
+        modules = [path for folder in _FOLDERS for path in sorted((firmware / folder).rglob("*.py"))]
+        for path in [*modules, firmware / "image.lock"]:
             build_data["force_include"][str(path)] = f"pinprick/_firmware/{path.relative_to(firmware).as_posix()}"

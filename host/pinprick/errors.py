@@ -66,11 +66,27 @@ WRONG_PEN = 1312
 SESSION_ELSEWHERE = 1313
 SIM_UNREACHABLE = 1314
 NOT_DONE = 1315
+NOT_REACHED = 1316
+PEN_RESTARTED = 1317
+CLOCK_WRONG = 1318
 
 # --- 14xx scenarios -------------------------------------------------------------------------------------------------
 SCENARIO_BAD = 1401
 EXPECTATION_BROKEN = 1402
 TARGET_LACKS = 1403
+
+# --- 15xx boards and what goes onto them -----------------------------------------------------------------------------
+NOT_A_BOARD = 1501
+BOARD_CLOSED = 1502
+BOARD_WRONG = 1503
+BOARD_FAILED = 1504
+BOARD_DIFFERS = 1505
+BOARD_NOT_UP = 1506
+BUILD_FAILED = 1507
+IMAGE_BAD = 1508
+IMAGE_UNKNOWN = 1509
+IMAGE_DIFFERS = 1510
+BOARD_LOST = 1511
 
 HOST_NAMES = {
     1001: "FILE_MISSING",
@@ -111,9 +127,23 @@ HOST_NAMES = {
     1313: "SESSION_ELSEWHERE",
     1314: "SIM_UNREACHABLE",
     1315: "NOT_DONE",
+    1316: "NOT_REACHED",
+    1317: "PEN_RESTARTED",
+    1318: "CLOCK_WRONG",
     1401: "SCENARIO_BAD",
     1402: "EXPECTATION_BROKEN",
     1403: "TARGET_LACKS",
+    1501: "NOT_A_BOARD",
+    1502: "BOARD_CLOSED",
+    1503: "BOARD_WRONG",
+    1504: "BOARD_FAILED",
+    1505: "BOARD_DIFFERS",
+    1506: "BOARD_NOT_UP",
+    1507: "BUILD_FAILED",
+    1508: "IMAGE_BAD",
+    1509: "IMAGE_UNKNOWN",
+    1510: "IMAGE_DIFFERS",
+    1511: "BOARD_LOST",
 }
 """Code -> NAME of the tool's own codes. A test holds it equal to the constants above."""
 

@@ -1,8 +1,8 @@
 """The files that go onto a pen, as they were shipped with this tool. Host only; reads files, holds nothing.
 
 `pencore` is read from the very package that this Python imports: what is flashed is what was tried in the virtual pen.
-The pen's own files (`pendevice`, `pen`) are no packages of a computer; an installed tool carries them as data, a
-checkout has them beside `pencore`.
+The pen's own files (`pendevice`, `pen`) and `image.lock` are no packages of a computer; an installed tool carries them
+as data, a checkout has them beside `pencore`.
 """
 
 from pathlib import Path
@@ -20,8 +20,7 @@ def firmware_files() -> dict[str, bytes]:
 
     Raises FileNotFoundError when a file cannot be read (a damaged installation).
     """
-    core = Path(next(iter(pencore.__path__)))
-    own = _CHECKOUT if core == _CHECKOUT / "pencore" else _PACKAGED
+    core, own = _core(), _own()
     files: dict[str, bytes] = {}
     for root, folder in ((core.parent, "pencore"), (own, "pen"), (own, "pendevice")):
         for path in (root / folder).rglob("*.py"):
@@ -29,3 +28,17 @@ def firmware_files() -> dict[str, bytes]:
             if name not in _NEVER_FLASHED:
                 files[name] = path.read_bytes()
     return dict(sorted(files.items()))
+
+
+def image_lock() -> str:
+    """Return the text of image.lock, which names the MicroPython that a pen's board runs; FileNotFoundError."""
+    return (_own() / "image.lock").read_text(encoding="utf-8")
+
+
+def _core() -> Path:
+    return Path(next(iter(pencore.__path__)))
+
+
+def _own() -> Path:
+    """Return the folder of the pen's own files."""
+    return _CHECKOUT if _core() == _CHECKOUT / "pencore" else _PACKAGED

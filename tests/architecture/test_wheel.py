@@ -88,6 +88,11 @@ def test_the_wheel_holds_the_firmware_byte_for_byte(installed: Installed) -> Non
     assert there == {name: data.hex() for name, data in firmware_files().items()}
 
 
+def test_the_wheel_holds_the_name_of_the_image(installed: Installed) -> None:
+    there = installed.evaluated("pinprick.firmware.image_lock()", "pinprick.firmware")
+    assert there == (ROOT / "firmware" / "image.lock").read_text(encoding="utf-8")
+
+
 def test_the_firmware_of_the_wheel_is_read_from_the_wheel(installed: Installed) -> None:
     home = installed.evaluated("[pinprick.__file__, pencore.__file__]", "pinprick", "pencore")
     assert all(Path(path).is_relative_to(installed.folder) for path in home)

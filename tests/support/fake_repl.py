@@ -74,6 +74,7 @@ class FakeRepl:
                 self._talk(connection)
 
     def _talk(self, connection: socket.socket) -> None:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         script = bytearray()
         names: dict[str, Any] = {}
         waiting = bytearray()

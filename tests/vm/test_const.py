@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.architecture.mpy import compiled
+from pinprick.board.build import compiled
 from tests.vm.machine import MicroPythonVM
 
 HEAD = "from pencore.compat import const\n"

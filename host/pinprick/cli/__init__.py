@@ -16,8 +16,21 @@ from typer.main import get_command, get_group
 
 _COMMANDS = {
     "demo": ("pinprick.cli.demo", "demo"),
+    "devices": ("pinprick.cli.devices", "devices"),
     "profile": ("pinprick.cli.profile", "app"),
+    "load": ("pinprick.cli.session", "load"),
+    "arm": ("pinprick.cli.session", "arm"),
+    "zone": ("pinprick.cli.session", "zone"),
+    "pause": ("pinprick.cli.session", "pause"),
+    "stop": ("pinprick.cli.stop", "stop"),
+    "finish": ("pinprick.cli.session", "finish"),
+    "clear": ("pinprick.cli.session", "clear"),
+    "status": ("pinprick.cli.session", "status"),
+    "monitor": ("pinprick.cli.monitor", "monitor"),
+    "run": ("pinprick.cli.run", "run"),
+    "records": ("pinprick.cli.records", "app"),
     "explain": ("pinprick.cli.explain", "explain"),
+    "board": ("pinprick.cli.board", "app"),
     "sim": ("pinprick.cli.sim", "app"),
     "gendocs": ("pinprick.cli.gendocs", "gendocs"),
 }
@@ -97,7 +110,10 @@ def root(
         typer.Option("--debug", help="Show the trace of an unexpected error; PINPRICK_DEBUG=1 does the same."),
     ] = False,
 ) -> None:
-    """Make session profiles for a stepper-driven microneedling pen, try them on a virtual pen, explain its codes.
+    """Make session profiles for a stepper-driven microneedling pen, load them onto a connected one, keep its records.
+
+    Commands for a pen find it by themselves when one is connected; with several, name it: --serial-number or --port.
+    The pen's own trigger starts strokes, no command does. `pinprick stop` works at any time.
 
     Exit codes: 0 done; 1 failed, the pen's refusals and faults included; 2 bad arguments or input file; 3 no device;
     4 a hash, chain or signature does not match.

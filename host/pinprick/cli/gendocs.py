@@ -1,7 +1,8 @@
 """`python -m pinprick.cli.gendocs`: writes the generated files of the project, or checks that they are up to date.
 
 Host only, and only in a checkout: the wire protocol's page, the profile's JSON Schema, the example profiles and the
-tables of the virtual pen's page are made from the code that is run, so that none of them can say something else.
+tables of the virtual pen's page and of the hardware's are made from the code that is run, so that none of them can say
+something else.
 """
 
 import sys
@@ -17,8 +18,15 @@ from pinprick.cli.sim import simulator_page
 from pinprick.errors import FILE_UNWRITABLE, GENERATED_STALE, InputError, PinprickError
 from pinprick.profiles.schema import schema_text
 from pinprick.profiles.templates import examples
+from pinprick.wiring import drawing
+from pinprick.wiring import page as hardware_page
+from pinprick.wiring.pins import pins
 
-_FILLED_IN = {"docs/simulator.md": simulator_page, "docs/scenarios.md": scenario_page}
+_FILLED_IN = {
+    "docs/simulator.md": simulator_page,
+    "docs/scenarios.md": scenario_page,
+    hardware_page.PATH: hardware_page.filled_in,
+}
 _CHECKOUT = Path(__file__).parents[3]
 
 
@@ -51,9 +59,10 @@ def gendocs(
 
 
 def _filled_in(root: Path) -> dict[str, str]:
-    """Return the pages of which only the tables are generated."""
+    """Return the pages of which only the tables are generated, and the drawing that one of them shows."""
     there = {path: fill for path, fill in _FILLED_IN.items() if (root / path).is_file()}
-    return {path: fill((root / path).read_text(encoding="utf-8")) for path, fill in there.items()}
+    files = {path: fill((root / path).read_text(encoding="utf-8")) for path, fill in there.items()}
+    return files | ({drawing.PATH: drawing.drawing(pins())} if hardware_page.PATH in files else {})
 
 
 def _current(path: Path) -> bytes | None:

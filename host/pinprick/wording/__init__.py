@@ -29,6 +29,7 @@ FAMILIES = {
     12: "the command line",
     13: "finding a pen, comparing with it",
     14: "scenario files",
+    15: "boards and what goes onto them",
 }
 """First digits of a code (code // 100) -> what the family is about."""
 

@@ -5,6 +5,8 @@ from pinprick.wording.shape import Wording
 
 _FILE = "Yes. No pen was involved."
 _LOCKED = "Yes. The pen stays still and makes no stroke until this is settled."
+_BENCH = "Yes. Nothing on the board was changed, and nothing that this tool sent can start a pen."
+_UNFINISHED = "Yes. A pen with unfinished firmware starts none of it, and its motor stays off."
 _MAKER = "Please report it with the pen's serial number and the output of `--debug`."
 
 TOOL = {
@@ -173,6 +175,21 @@ TOOL = {
         "Do not rely on it. Lift the pen off the skin and take its power away.",
         "Do not use the pen until a technician has looked at it.",
     ),
+    errors.NOT_REACHED: Wording(
+        "The pen did not get to the awaited state in time.",
+        "The pen goes on by its own rules; what it is doing is in the message.",
+        "See with `pinprick status` what it waits for, or give it more time.",
+    ),
+    errors.PEN_RESTARTED: Wording(
+        "The pen was restarted meanwhile: its power was cut, or it was reset.",
+        "The motor is off, and the spring draws the needles in. Lift it off the skin and see that they are inside.",
+        "Connect again and see with `pinprick status` what is left. Strokes that may have been made count as made.",
+    ),
+    errors.CLOCK_WRONG: Wording(
+        "This computer's clock shows a time that cannot be.",
+        "Yes. Nothing was sent to the pen.",
+        "Set the computer's date and time, then try again.",
+    ),
     # --- 14xx scenarios
     errors.SCENARIO_BAD: Wording(
         "The scenario file is not one that can be run.", _FILE, "Correct the line named; docs/scenarios.md lists all."
@@ -186,6 +203,60 @@ TOOL = {
         "The scenario needs what this target does not have: hands to command, or a needle to ask.",
         _FILE,
         "Run it with --target inproc, or against a pen of `pinprick sim serve`.",
+    ),
+    # --- 15xx boards
+    errors.NOT_A_BOARD: Wording(
+        "What is connected to the port answers neither like a board with MicroPython nor like a pen.",
+        _BENCH,
+        "See with `pinprick devices --all` which port it is. A new board needs MicroPython first (docs/hardware.md); a"
+        " pen that stays dark, because its firmware is unfinished, has to be switched on with its service button held.",
+    ),
+    errors.BOARD_CLOSED: Wording(
+        "A pen runs on the board, and a pen's port takes no files.",
+        _BENCH,
+        "Open the case, hold the service button, switch the pen off and on, and run the command again.",
+    ),
+    errors.BOARD_WRONG: Wording(
+        "The board runs another MicroPython than the firmware is built for, or it is another board.",
+        _BENCH,
+        "Put the image that firmware/image.lock names onto a Raspberry Pi Pico (docs/hardware.md).",
+    ),
+    errors.BOARD_FAILED: Wording(
+        "The board could not do what the installation needs.",
+        _UNFINISHED,
+        "Run the command again: it goes on where it ended. When that fails too, the board's flash may be worn or full.",
+    ),
+    errors.BOARD_DIFFERS: Wording(
+        "A file on the board is not what it has to be.",
+        _UNFINISHED,
+        "Run `pinprick board install` again. When it happens again, replace the board: its flash is not to be trusted.",
+    ),
+    errors.BOARD_NOT_UP: Wording(
+        "All files are on the board, but the pen did not start.",
+        "Yes. A pen that does not start makes no stroke, and its motor stays off.",
+        "Let go of the service button, switch the pen off and on, and look with `pinprick devices`.",
+    ),
+    errors.BUILD_FAILED: Wording(
+        "The firmware could not be compiled.", _FILE, "Install the tool anew; in a checkout, correct the file named."
+    ),
+    errors.IMAGE_BAD: Wording(
+        "The file is no UF2 image for an RP2040, or only a part of one.", _FILE, "Fetch the image again."
+    ),
+    errors.IMAGE_UNKNOWN: Wording(
+        "The image's official SHA-256 is not known to this tool, so it can vouch for no file.",
+        _FILE,
+        "Compare its SHA-256 with that of a second download. firmware/image.lock says how the official one is entered.",
+    ),
+    errors.IMAGE_DIFFERS: Wording(
+        "The file is an image, but not the official one of the release that the firmware is built for.",
+        _FILE,
+        "Do not flash it. Fetch the file that firmware/image.lock names from the page it names.",
+    ),
+    errors.BOARD_LOST: Wording(
+        "The connection to the board broke off, so the command was not finished.",
+        _UNFINISHED,
+        "Plug the board in again and run the command again: it goes on where it ended. When the port stays away, switch"
+        " the pen on with its service button held.",
     ),
 }
 """Code -> Wording."""

@@ -1,0 +1,127 @@
+"""The stock MicroPython that a pen's board runs: which one it has to be, and what a downloaded file is. Host only.
+
+`firmware/image.lock` names it. As long as the official file's SHA-256 isn't in there, nothing here says of any file
+that it is the right one: a file's own words (it holds its version as text) are shown, and vouch for nothing.
+"""
+
+import re
+import struct
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from hashlib import sha256
+
+from pinprick.errors import IMAGE_BAD, IMAGE_DIFFERS, IMAGE_UNKNOWN, InputError, Mismatch, PinprickError
+from pinprick.firmware import image_lock
+
+UNKNOWN = "unknown"
+"""What stands in the lock for what nobody has looked up yet."""
+IMAGE_MOST = 8_000_000
+"""Most bytes of a file that is read as an image; a Pico's flash, as UF2, is half of that."""
+
+_BLOCK = 512
+_HEAD = struct.Struct("<8I")
+_MAGIC = (0x0A324655, 0x9E5D5157)
+_END = 0x0AB16F30
+_NOT_FLASHED = 0x1
+_WITH_FAMILY = 0x2000
+_RP2040 = 0xE48BFF56
+_PAGE = 256
+_FLASH = range(0x10000000, 0x10000000 + 2 * 1024 * 1024)
+_SAYS = re.compile(rb"MicroPython v(\d[\w.+-]*) on (\d{4}-\d\d-\d\d)")
+_MACHINE = b"Raspberry Pi Pico with RP2040"
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """The image that pens run: MicroPython's name of the board, its release, the official file's name and SHA-256 (64
+    hex digits; either is "" while it isn't known), and the page it is offered on."""
+
+    board: str
+    version: str
+    file: str
+    sha256: str
+    page: str
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A file that is an image for the RP2040: its SHA-256, the bytes it puts into flash, and what it says of itself
+    ("1.28.0", "" when it says nothing)."""
+
+    sha256: str
+    size: int
+    version: str
+    built: str
+    for_pico: bool
+
+
+def parsed(text: str) -> Lock:
+    """Return what the text of an image.lock says; PinprickError IMAGE_UNKNOWN when it is no such text."""
+    try:
+        fields = tomllib.loads(text)["image"]
+        lock = Lock(*(str(fields[name]) for name in ("board", "version", "file", "sha256", "page")))
+    except (KeyError, TypeError, tomllib.TOMLDecodeError) as error:
+        raise PinprickError(IMAGE_UNKNOWN, f"image.lock cannot be read: {error}.") from None
+    if lock.sha256 != UNKNOWN and not _SHA256.fullmatch(lock.sha256):
+        raise PinprickError(IMAGE_UNKNOWN, "The SHA-256 in image.lock is none.", field="sha256", given=lock.sha256)
+    file, digest = ("" if value == UNKNOWN else value for value in (lock.file, lock.sha256))
+    return Lock(lock.board, lock.version, file, digest, lock.page)
+
+
+@cache
+def locked() -> Lock:
+    """Return what this tool's image.lock says."""
+    return parsed(image_lock())
+
+
+def read(data: bytes) -> Image:
+    """Return what the bytes of a UF2 file are; InputError IMAGE_BAD when they are no whole image for an RP2040."""
+    count, rest = divmod(len(data), _BLOCK)
+    if not count or rest:
+        raise _bad("its size is no multiple of 512 bytes")
+    flash = bytearray()
+    due = _FLASH.start
+    for number in range(count):
+        block = data[number * _BLOCK : (number + 1) * _BLOCK]
+        first, second, flags, address, size, index, blocks, family = _HEAD.unpack_from(block)
+        if (first, second) != _MAGIC or block[-4:] != struct.pack("<I", _END):
+            raise _bad(f"block {number} lacks the marks of UF2")
+        if flags & _NOT_FLASHED or not flags & _WITH_FAMILY or family != _RP2040:
+            raise _bad(f"block {number} is not for the RP2040")
+        if (index, blocks, size) != (number, count, _PAGE):
+            raise _bad(f"block {number} of {count} is missing or out of order")
+        if address != due or address not in _FLASH:
+            raise _bad(f"block {number} goes to the wrong place")
+        flash += block[_HEAD.size : _HEAD.size + size]
+        due += size
+    said = _SAYS.search(flash)
+    return Image(
+        sha256(data).hexdigest(),
+        len(flash),
+        said[1].decode() if said else "",
+        said[2].decode() if said else "",
+        _MACHINE in flash,
+    )
+
+
+def compare(image: Image, lock: Lock) -> None:
+    """Return only if `image` is, by its SHA-256, the one that `lock` names.
+
+    Raises IMAGE_UNKNOWN when the lock knows no SHA-256 (then no file is the right one), Mismatch IMAGE_DIFFERS when
+    it is another.
+    """
+    if not lock.sha256:
+        message = (
+            f"The SHA-256 of the official image (MicroPython {lock.version} for {lock.board}) is not in image.lock yet,"
+            " so this file was compared with nothing."
+        )
+        raise PinprickError(IMAGE_UNKNOWN, message, field="sha256", given=image.sha256)
+    if image.sha256 != lock.sha256:
+        message = f"This is not the official image of MicroPython {lock.version} for {lock.board}."
+        raise Mismatch(IMAGE_DIFFERS, message, field="sha256", given=image.sha256, limit=lock.sha256)
+
+
+def _bad(why: str) -> InputError:
+    return InputError(IMAGE_BAD, f"This is no image for an RP2040: {why}.", field="FILE")

@@ -1,0 +1,194 @@
+"""A board behind a port: what mpremote is asked, what is said when it fails, and the commands that use it."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from pinprick import errors
+from pinprick.board import service
+from pinprick.board.build import MANIFEST, Build, build
+from pinprick.board.install import About
+from pinprick.board.repl import ReplBoard
+from pinprick.cli import board as commands
+from pinprick.errors import NoDevice, PinprickError
+from pinprick.told import PenInfo
+from tests.support.cli import Run, settle_terminal
+from tests.support.fake_board import RIGHT, FakeBoard
+from tests.support.fake_repl import FakeRepl
+from tests.support.served import served
+from tests.support.strangers import stranger
+from tests.support.terminal import Terminal
+
+pytestmark = pytest.mark.slow
+
+SOURCES = {"pen/boot.py": b"X = 1\n", "pen/main.py": b"Y = 2\n", "pencore/units.py": b"Z = 3\n" * 700}
+
+
+@pytest.fixture(autouse=True)
+def _own_folders(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    settle_terminal(monkeypatch)
+    monkeypatch.setenv("PINPRICK_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("PINPRICK_RUNTIME_DIR", str(tmp_path / "run"))
+    # The library looks for each byte every 10 ms; here the bytes are there at once.
+    quick = SimpleNamespace(monotonic=time.monotonic, sleep=lambda seconds: time.sleep(seconds / 20))
+    monkeypatch.setattr("mpremote.transport_serial.time", quick)
+
+
+@pytest.fixture
+def repl() -> Iterator[FakeRepl]:
+    """Return a board at a port, with a pen's memory and some old code."""
+    with FakeRepl(FakeBoard({"prov.bin": b"who I am", "pencore/old.py": b"old", "pencore/sub/older.py": b""})) as found:
+        found.board.dirs.add("pencore/sub")
+        yield found
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> Build:
+    """Return a small firmware, which the commands take for theirs."""
+    small = build(SOURCES)
+    monkeypatch.setattr(commands, "built", lambda: small)
+    return small
+
+
+def running(identity: str) -> PenInfo:
+    """Return what a pen with this build says of itself."""
+    fields: dict[str, Any] = dict.fromkeys(PenInfo.__dataclass_fields__, 0)
+    return PenInfo(**{**fields, "firmware": "0.1.0", "build": identity, "serial": "PP-1"})
+
+
+# --- the board -------------------------------------------------------------------------------------------------------
+def test_every_operation_reaches_the_board(repl: FakeRepl) -> None:
+    data = bytes(range(256)) * 9
+    with ReplBoard(repl.port) as board:
+        assert board.about() == RIGHT
+        assert sorted(board.files()) == ["pencore/old.py", "pencore/sub/older.py", "prov.bin"]
+        assert board.folders() == ["pencore", "pencore/sub"]
+        board.make_folder("lib")
+        board.write("lib/a.new", data)
+        board.rename("lib/a.new", "lib/a")
+        assert board.digests(["lib/a", "prov.bin"]) == repl.board.digests(["lib/a", "prov.bin"])
+        assert repl.board.content["lib/a"] == data == board.read("lib/a")
+        board.remove("lib/a")
+        board.remove_folder("lib")
+        assert repl.board.dirs == {"pencore", "pencore/sub"}
+        assert board.digests([]) == {}
+        board.reset()
+    assert repl.resets == 1
+
+
+def test_what_the_board_refuses_is_said_in_its_words(repl: FakeRepl) -> None:
+    repl.full = True
+    with ReplBoard(repl.port) as board, pytest.raises(PinprickError, match="ENOSPC") as caught:
+        board.write("a", b"data")
+    assert caught.value.code == errors.BOARD_FAILED
+
+
+def test_a_connection_that_breaks_off_is_said_so(repl: FakeRepl) -> None:
+    with ReplBoard(repl.port) as board:
+        repl.lose_after = 0
+        with pytest.raises(NoDevice) as caught:
+            board.files()
+    assert caught.value.code == errors.BOARD_LOST
+
+
+def test_a_port_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(NoDevice) as caught:
+        ReplBoard(str(tmp_path / "none"))
+    assert caught.value.code == errors.NO_DEVICE
+    with pytest.raises(PinprickError) as usage:
+        ReplBoard("nonsense://x")
+    assert usage.value.code == errors.USAGE
+
+
+def test_what_answers_like_no_board(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("pinprick.board.repl._ANSWER_S", 0.3)
+    with stranger("modem") as modem, pytest.raises(NoDevice) as caught:
+        service.taken(modem.port)
+    assert caught.value.code == errors.NOT_A_BOARD
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_pen_that_runs_says_how_its_board_is_had(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pinprick.board.repl._ANSWER_S", 0.3)
+    with served("pty") as pen:
+        with pytest.raises(PinprickError, match="its port takes no files") as caught:
+            service.taken(pen.where)
+        state = pen.state
+    assert (caught.value.code, caught.value.exit_code) == (errors.BOARD_CLOSED, errors.EXIT_FAILED)
+    assert "service button" in caught.value.hint
+    assert state == 1
+
+
+# --- the commands ----------------------------------------------------------------------------------------------------
+def test_install_and_verify(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, repl: FakeRepl, made: Build
+) -> None:
+    monkeypatch.setattr(service, "answering", lambda _: running(made.identity) if repl.resets == 1 else None)
+    run = Run(capsys, "board", "install", "--port", repl.port, "--json")
+    result = run.result
+    assert (result["ok"], result["build"], result["serial"]) == (True, made.identity, "PP-1")
+    assert sorted(result["copied"]) == sorted(made.files)
+    assert sorted(result["purged"]) == ["pencore/old.py", "pencore/sub/older.py"]
+    steps = [event for event in run.lines if event["event"] == "step"]
+    assert [step["kind"] for step in steps].count("copy") == len(made.files)
+    assert repl.board.content == {**made.files, MANIFEST: made.manifest, "prov.bin": b"who I am"}
+
+    repl.resets = 5
+    verified = Run(capsys, "board", "verify", "--port", repl.port, "--json").result
+    assert (verified["ok"], verified["by"], verified["build"]) == (True, "files", made.identity)
+    repl.board.content["pencore/units.mpy"] = b"rotten"
+    wrong = Run(capsys, "board", "verify", "--port", repl.port, "--json").result
+    assert (wrong["exit"], wrong["error"]["name"], wrong["error"]["field"]) == (4, "BOARD_DIFFERS", "pencore/units.mpy")
+    assert repl.resets == 7
+
+
+def test_install_in_words(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, repl: FakeRepl, made: Build
+) -> None:
+    monkeypatch.setattr(service, "answering", lambda _: running(made.identity))
+    first = " ".join(Run(capsys, "board", "install", "--port", repl.port).text.split())
+    for words in ("copying", "reading back", "writing the manifest", "3 files copied", "pencore/old.py", "pen PP-1"):
+        assert words in first
+    assert "were there already" in Run(capsys, "board", "install", "--port", repl.port).text
+
+
+def test_a_pen_that_does_not_come_up(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, repl: FakeRepl, made: Build
+) -> None:
+    monkeypatch.setattr(service, "answering", lambda _: None)
+    monkeypatch.setattr(service, "START_S", 0.0)
+    result = Run(capsys, "board", "install", "--port", repl.port, "--json").result
+    assert (result["exit"], result["error"]["name"], sorted(result["copied"])) == (
+        3,
+        "BOARD_NOT_UP",
+        sorted(made.files),
+    )
+
+
+def test_a_running_pen_is_verified_by_its_own_word(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, made: Build
+) -> None:
+    monkeypatch.setattr(service, "answering", lambda _: running(made.identity))
+    result = Run(capsys, "board", "verify", "--port", "socket://127.0.0.1:1", "--json").result
+    assert (result["ok"], result["by"]) == (True, "pen")
+    monkeypatch.setattr(service, "answering", lambda _: running("0" * 16))
+    assert Run(capsys, "board", "verify", "--port", "socket://127.0.0.1:1", "--json").result["exit"] == 4
+
+
+@pytest.mark.usefixtures("made")
+def test_another_micropython_is_refused(capsys: pytest.CaptureFixture[str], repl: FakeRepl) -> None:
+    repl.board.is_about = About("1.27.0", "RPI_PICO", "Raspberry Pi Pico with RP2040")
+    before = dict(repl.board.content)
+    result = Run(capsys, "board", "install", "--port", repl.port, "--json").result
+    assert (result["exit"], result["error"]["name"], result["error"]["given"]) == (1, "BOARD_WRONG", "1.27.0")
+    assert repl.board.content == before
+
+
+def test_on_a_terminal_the_progress_is_drawn_while_the_board_is_busy() -> None:
+    with FakeRepl(FakeBoard()) as repl, Terminal("board", "install", "--port", repl.port, columns=120) as terminal:
+        terminal.shows("copying pencore/")
+        terminal.shows("reading back pencore/")
