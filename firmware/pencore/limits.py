@@ -186,14 +186,14 @@ def ramp_steps(steps: int, geometry: "Geometry") -> int:
 
 
 def move_ticks(steps: int, geometry: "Geometry") -> int:
-    """Return the ticks of one move of `steps` (1..4,000) from rest to rest at full speed: ramp, cruise, ramp."""
+    """Return the ticks of one move of `steps` (1..2,000) from rest to rest at full speed: ramp, cruise, ramp."""
     up = ramp_steps(steps, geometry)
     down = min(up, steps // 2)
     return ramp_ticks(up, geometry) + (steps - up - down) * cruise_ticks(geometry) + ramp_ticks(down, geometry)
 
 
 def fastest_ticks(steps: int, geometry: "Geometry") -> int:
-    """Return the ticks of the shortest delay in a move of `steps` (1..4,000) at full speed, to the rounding of one."""
+    """Return the ticks of the shortest delay in a move of `steps` (1..2,000) at full speed, to the rounding of one."""
     up = ramp_steps(steps, geometry)
     if steps > up + min(up, steps // 2):
         return cruise_ticks(geometry)

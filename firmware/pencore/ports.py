@@ -112,9 +112,9 @@ class Engine(Protocol):
         """Return the state bits IDLE ENABLED TRIP_* HOME_WAIT DRIVER_*; trips stay until the next `home` or `arm`."""
 
     def home(self, cap_steps: int, backoff_steps: int, margin_steps: int, step_ticks: int) -> None:
-        """Begin homing: guards loaded with `backoff_steps` as depth limit and no strokes, driver on, retract until home
-        is seen (at most `cap_steps`), `margin_steps` more, extend until it clears (at most `backoff_steps`), retract
-        until it is seen again and `margin_steps` more; one step per `step_ticks`. Flushes any queue first."""
+        """Begin homing: guards loaded with `backoff_steps` as depth limit and for its one extension, driver on, retract
+        until home is seen (at most `cap_steps`), `margin_steps` more, extend until it clears (at most `backoff_steps`),
+        retract until it is seen again and `margin_steps` more; one step per `step_ticks`. Flushes any queue first."""
 
     def homing(self) -> Optional[HomingEvidence]:
         """Return None while homing goes on, then its evidence (until the next `home`)."""

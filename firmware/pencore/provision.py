@@ -25,8 +25,9 @@ KEY_SIZE = const(32)
 _HEADER = "<4sBBBB16sHBBIIIHHHHHIHHII32s"
 HEADER_SIZE = const(98)
 _STEP_MAX_UM = const(20)
-STROKE_STEPS_MAX = const(4000)
-"""Most steps from home to the ceiling: bounds the stroke table (8 bytes a step) and the planner's arithmetic."""
+STROKE_STEPS_MAX = const(2000)
+"""Most steps from home to the ceiling: bounds the stroke table (8 bytes a step) and the planner's arithmetic, and lets
+the board's ring of samples hold two strokes."""
 
 
 _TICKS_MAX = const(0x3FFFFFFF)

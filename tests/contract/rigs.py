@@ -1,4 +1,4 @@
-"""Rigs for the contract suite: one set of ports each, with the hands that the suite needs. A board will be a third rig.
+"""Rigs for the contract suite: one set of ports each, with the hands that the suite needs.
 
 What a rig can't do is not asked of it: the suite speaks of the ports' words alone.
 """
@@ -13,6 +13,7 @@ from pencore.units import Geometry
 from pensim.clock import TICKS_PER_MS
 from pensim.ports import Cable, SimInputs
 from tests.portable import ideal_ports
+from tests.support.pio_engine import EnginePen
 from tests.support.sim_bench import SimBench
 
 GEOMETRY = Geometry()
@@ -99,7 +100,28 @@ def ideal() -> Rig:
     )
 
 
-RIGS: dict[str, Callable[[], Rig]] = {"simulated": simulated, "ideal": ideal}
+def emulated() -> Rig:
+    """Return the engine as it is flashed, on emulated PIO blocks; the other ports are the virtual pen's."""
+    pen = EnginePen()
+    cable = Cable(lambda: None)
+
+    def host_reads(reading: bool) -> None:
+        cable.reading = reading
+
+    return Rig(
+        engine=pen.engine,
+        store=SimBench().store,
+        link=cable,
+        inputs=SimInputs(pen.plant),
+        run_ms=pen.run_ms,
+        send=cable.send,
+        received=cable.receive,
+        host_reads=host_reads,
+        press_trigger=pen.plant.press_trigger,
+    )
+
+
+RIGS: dict[str, Callable[[], Rig]] = {"simulated": simulated, "ideal": ideal, "emulated": emulated}
 
 
 def plan(depth_um: int = DEPTH_UM, rate_per_s: int = RATE_PER_S) -> Plan:

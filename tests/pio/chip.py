@@ -327,6 +327,10 @@ _PIO = SimpleNamespace(OUT_LOW=2, OUT_HIGH=3, SHIFT_LEFT=0, SHIFT_RIGHT=1)
 def modules(**named: Any) -> Iterator[None]:
     """Have modules of these names, and forget what was imported meanwhile."""
     before = dict(sys.modules)
+    # What another such import has made of the package must not be found by this one.
+    for name in before:
+        if name.partition(".")[0] == "pendevice":
+            del sys.modules[name]
     for name, content in named.items():
         module = types.ModuleType(name)
         vars(module).update(content)

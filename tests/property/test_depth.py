@@ -137,7 +137,7 @@ def put_away(pen: Bench) -> None:
 )
 def test_homing_leaves_every_pen_where_the_depth_is_counted_from(geometry: Geometry) -> None:
     """Heavy screws and coarse steps, which a homing faster than a ramp's first step had left some steps off."""
-    setup = profiles.pen(geometry)
+    setup = profiles.pen(geometry, ceiling_um=2000, calibration_um=2000)
     setup.backoff_um = geometry.retract_offset_um - 50
     pen = Bench(setup=setup)
     pen.play_session([(profiles.CHEEK, 0, 317, 3, 5)])

@@ -86,7 +86,7 @@ def pens(draw: st.DrawFn) -> Bounds:
     turn = full_steps * microsteps
     ceiling_um = draw(st.integers(100, 2500))
     offset_um = draw(st.integers(100, 2000))
-    finest = max(500, -(-(offset_um + ceiling_um) * turn // 4000))
+    finest = max(500, -(-(offset_um + ceiling_um) * turn // 2000))
     coarsest = min(20_000, 20 * turn)
     assume(finest <= coarsest)
     geometry = Geometry(

@@ -146,7 +146,8 @@ class CPython(Interpreter):
 
 
 class MicroPythonVM(Interpreter):
-    """MicroPython in a process of its own, holding what is flashed of `pencore`, the portable checks and the harness.
+    """MicroPython in a process of its own, holding what is flashed of `pencore` and `pendevice`, the portable checks
+    and the harness.
 
     Use it in a `with` block, or `close` it. After `VmDied` it is closed. `printed` holds the lines that the last
     request printed.
@@ -238,8 +239,8 @@ class MicroPythonVM(Interpreter):
 
 
 def _files() -> dict[str, str]:
-    """Return every file the VM gets, by path: the flashed part of pencore, tests/portable, and the guest."""
-    files = {name: data.decode() for name, data in firmware_files().items() if name.startswith("pencore/")}
+    """Return every file the VM gets, by path: pencore and pendevice as flashed, tests/portable, and the guest."""
+    files = {name: data.decode() for name, data in firmware_files().items() if not name.startswith("pen/")}
     for path in [*(ROOT / "tests" / "portable").rglob("*.py"), ROOT / "tests" / "vm" / "guest.py"]:
         files[path.relative_to(ROOT).as_posix()] = path.read_text(encoding="utf-8")
     return files

@@ -1,0 +1,32 @@
+"""First of all code that runs after a reset, before USB starts: outputs safe. Runs on the pen, as source.
+
+The pins repeat `pendevice.board`, which is not read before `main` has checked it; a test holds the two equal. Run again
+by `main`, on import, with the same effect. Allocates four pins.
+"""
+
+import machine
+
+ENABLE = 5
+STEP = 2
+DIR = 3
+SERVICE = 9
+_LOOKS = 50
+
+
+def outputs_off() -> None:
+    """Driver off, whoever had its pin; then STEP and DIR low."""
+    machine.Pin(ENABLE, machine.Pin.OUT, value=1)
+    machine.Pin(STEP, machine.Pin.OUT, value=0)
+    machine.Pin(DIR, machine.Pin.OUT, value=0)
+
+
+def service_held() -> bool:
+    """Return whether the service button is held: low in each of so many looks."""
+    pin = machine.Pin(SERVICE, machine.Pin.IN, machine.Pin.PULL_UP)
+    for _ in range(_LOOKS):
+        if pin.value():
+            return False
+    return True
+
+
+outputs_off()

@@ -1,0 +1,264 @@
+"""The pen's small ports, on stand-ins for what MicroPython offers: inputs, lights, link, watchdog, identity."""
+
+import select
+from collections.abc import Iterator
+
+import pytest
+
+from pencore import wire
+from pencore.signals import CARTRIDGE, HOME, SERVICE, STOP, TRIGGER
+from pendevice import board
+from pendevice.identity import ChipIdentity
+from pendevice.indicator import PATTERNS, SLOT_MS, Lights
+from pendevice.inputs import PinInputs
+from pendevice.link_usb import UsbLink
+from pendevice.watchdog import TIMEOUT_MS, ChipWatchdog
+
+TURN = 96
+
+
+class Level:
+    """A pin that is read."""
+
+    def __init__(self) -> None:
+        self.level = 1
+
+    def value(self) -> int:
+        return self.level
+
+
+class Output:
+    """A pin that is set."""
+
+    def __init__(self) -> None:
+        self.level = 0
+
+    def value(self, level: int) -> None:
+        assert level in (0, 1)
+        self.level = level
+
+
+class Port:
+    """A serial port: bytes that have arrived, room for so many; whatever would wait is an error."""
+
+    def __init__(self) -> None:
+        self.arrived = b""
+        self.sent = b""
+        self.room = 1 << 30
+
+    def readinto(self, piece: bytearray) -> int:
+        assert len(piece) <= len(self.arrived), "this would wait"
+        piece[:] = self.arrived[: len(piece)]
+        self.arrived = self.arrived[len(piece) :]
+        return len(piece)
+
+    def write(self, data: bytearray) -> int:
+        assert len(data) <= self.room, "this would wait"
+        self.room -= len(data)
+        self.sent += data
+        return len(data)
+
+
+class Poll:
+    """select.poll of MicroPython, for one stream."""
+
+    def __init__(self) -> None:
+        self.waited: list[int] = []
+        self._wanted = 0
+
+    def register(self, port: Port, events: int) -> None:
+        self._port = port
+        self._wanted = events
+
+    def ipoll(self, timeout_ms: int) -> Iterator[tuple[Port, int]]:
+        self.waited.append(timeout_ms)
+        events = (select.POLLIN if self._port.arrived else 0) | (select.POLLOUT if self._port.room else 0)
+        if events & self._wanted:
+            yield self._port, events & self._wanted
+
+
+@pytest.fixture
+def port() -> Port:
+    return Port()
+
+
+@pytest.fixture
+def link(port: Port) -> UsbLink:
+    return UsbLink(port, Poll(), Poll())
+
+
+def test_each_input_shows_in_its_bit_and_a_broken_wire_says_the_safer_thing() -> None:
+    pins: dict[int, Level] = {}
+
+    def pin(number: int) -> Level:
+        return pins.setdefault(number, Level())
+
+    inputs = PinInputs(pin)
+    assert sorted(pins) == sorted((board.TRIGGER, board.STOP, board.CARTRIDGE, board.HOME, board.SERVICE))
+    # All pulled up and nothing connected.
+    assert inputs.read() == STOP
+    for number, bit in (
+        (board.TRIGGER, TRIGGER),
+        (board.CARTRIDGE, CARTRIDGE),
+        (board.HOME, HOME),
+        (board.SERVICE, SERVICE),
+    ):
+        pins[number].level = 0
+        assert inputs.read() == STOP | bit
+        pins[number].level = 1
+    pins[board.STOP].level = 0
+    assert inputs.read() == 0
+
+
+def test_no_two_pins_of_the_board_are_one() -> None:
+    pins = [
+        board.STEP,
+        board.DIR,
+        board.HOME,
+        board.ENABLE,
+        board.STOP,
+        board.TRIGGER,
+        board.CARTRIDGE,
+        board.SERVICE,
+        board.UART_TX,
+        board.UART_RX,
+        board.LED_RED,
+        board.LED_GREEN,
+        board.LED_BLUE,
+        board.BUZZER,
+    ]
+    assert len(set(pins)) == len(pins)
+    assert all(0 <= pin <= 22 or 26 <= pin <= 28 for pin in pins)
+    # UART 0 is at these only: GPIO 0, 12, 16 and 28 send, the next one hears.
+    assert board.UART_TX % 4 == 0
+    assert board.UART_RX == board.UART_TX + 1
+
+
+def shown(lights: Lights, pins: list[Output], state: int) -> list[tuple[int, ...]]:
+    """Return what the outputs do in two seconds of a state, slot by slot."""
+    lights.show(state, 0)
+    levels = []
+    for slot in range(16):
+        lights.turn((0xFFFFFF00 + slot * SLOT_MS) & 0xFFFFFFFF)
+        levels.append(tuple(pin.level for pin in pins))
+    return levels
+
+
+def test_each_state_is_told_from_every_other_by_rhythm_alone() -> None:
+    assert len(PATTERNS) == wire.FAULT + 1
+    pins = [Output() for _ in range(4)]
+    lights = Lights(*pins)
+    told = {}
+    for state in range(len(PATTERNS)):
+        levels = shown(lights, pins, state)
+        lit = [any(level[:3]) for level in levels]
+        assert any(lit), "never dark for long"
+        # Whoever looks doesn't know where the pattern begins.
+        told[state] = min(tuple(lit[turned:] + lit[:turned]) for turned in range(16))
+    assert len(set(told.values())) == len(told)
+
+
+def test_sounds_are_made_once() -> None:
+    pins = [Output() for _ in range(4)]
+    lights = Lights(*pins)
+    assert any(level[3] for level in shown(lights, pins, wire.FAULT))
+    for slot in range(16, 64):
+        lights.turn((0xFFFFFF00 + slot * SLOT_MS) & 0xFFFFFFFF)
+        assert not pins[3].level
+    # The same state again is no news.
+    lights.show(wire.FAULT, 7)
+    lights.turn((0xFFFFFF00 + 65 * SLOT_MS) & 0xFFFFFFFF)
+    assert not pins[3].level
+
+
+def test_reading_takes_what_is_there_in_order(port: Port, link: UsbLink) -> None:
+    assert link.read() == b""
+    port.arrived = sent = bytes(range(200))
+    heard = b""
+    while piece := link.read():
+        assert len(piece) <= 512
+        heard += piece
+    assert heard == sent
+
+
+def test_writing_waits_for_a_turn_and_keeps_the_order_round_the_ring(port: Port, link: UsbLink) -> None:
+    said = b""
+    for number in range(60):
+        line = bytes(number * 7 + at & 0xFF for at in range(97))
+        assert link.write(line) == 97
+        said += line
+        assert link.waiting()
+        for _ in range(2):
+            link.flush()
+    while link.waiting():
+        link.flush()
+    assert port.sent == said
+
+
+def test_a_turn_moves_no_more_than_its_share(port: Port, link: UsbLink) -> None:
+    link.write(bytes(500))
+    link.flush()
+    assert len(port.sent) == TURN
+    link.flush(True)
+    assert len(port.sent) == TURN + 24
+
+
+def test_a_host_that_does_not_read_costs_nothing_and_finds_what_fitted(port: Port, link: UsbLink) -> None:
+    port.room = 10
+    assert link.write(b"x" * 30) == 30
+    link.flush()
+    assert link.room() == 0
+    assert link.write(b"lost?") == 0
+    assert not link.waiting()
+    port.room = 1000
+    link.flush()
+    assert link.room() > 1000
+    assert link.write(b"again") == 5
+    link.flush()
+    assert port.sent == b"x" * 30 + b"again"
+
+
+def test_no_more_is_taken_than_there_is_room_for(port: Port, link: UsbLink) -> None:
+    room = link.room()
+    assert room >= 1024
+    data = bytes(at & 0xFF for at in range(room + 100))
+    assert link.write(data) == room
+    assert link.room() == 0
+    while link.waiting():
+        link.flush()
+    assert port.sent == data[:room]
+
+
+def test_waiting_ends_with_the_first_byte(port: Port) -> None:
+    wake = Poll()
+    link = UsbLink(port, Poll(), wake)
+    assert not link.wait(25)
+    port.arrived = b"\x18"
+    assert link.wait(25)
+    assert wake.waited == [25, 25]
+
+
+def test_the_watchdog_is_started_once_and_fed() -> None:
+    started: list[int] = []
+    fed: list[int] = []
+
+    class Dog:
+        def feed(self) -> None:
+            fed.append(1)
+
+    def make(timeout_ms: int) -> Dog:
+        started.append(timeout_ms)
+        return Dog()
+
+    watchdog = ChipWatchdog(make)
+    assert (started, fed) == ([TIMEOUT_MS], [])
+    watchdog.feed()
+    assert len(fed) == 1
+    assert 3 * 1200 < TIMEOUT_MS <= 8388
+
+
+def test_an_identity_is_what_the_boot_gave() -> None:
+    identity = ChipIdentity(bytes(range(0xF0, 0xF8)), "0123456789abcdef", 3)
+    assert identity.nonce() == "f0f1f2f3f4f5f6f7"
+    assert identity.build() == "0123456789abcdef"
+    assert identity.reset_cause() == 3
