@@ -13,6 +13,7 @@ USB = "usb"
 SIM = "sim"
 OTHER = "other"
 
+HURRY_S = 0.5
 _RASPBERRY_PI = 0x2E8A
 _MICROPYTHON = 0x0005
 """USB product id of MicroPython's RPI_PICO image. The vendor's others are debug probes with a port of somebody else's
@@ -34,7 +35,16 @@ class Candidate:
 
 def candidates() -> list[Candidate]:
     """Return the ports that may be a pen's, USB first, in the order of their names."""
-    sims = [Candidate(pen.port, SIM, pen.serial, "simulated pen") for pen in simulated.registered()]
+    return _candidates(simulated.registered())
+
+
+def hurried_candidates(*, busy: bool) -> list[Candidate]:
+    """Return the same in half a second at most, for a stop; with simulated pens too busy to answer only if `busy`."""
+    return _candidates(simulated.registered(HURRY_S, busy=busy))
+
+
+def _candidates(registered: list[simulated.Registration]) -> list[Candidate]:
+    sims = [Candidate(pen.port, SIM, pen.serial, "simulated pen") for pen in registered]
     return [port for port in _serial_ports() if port.kind == USB] + sims
 
 

@@ -15,7 +15,7 @@ armed a thread of the pen's Link keeps the lease.
 import queue
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from copy import copy
 from dataclasses import replace
 from types import TracebackType
@@ -25,6 +25,7 @@ from pencore import faults, provision, wire
 from pencore import profile as core
 from pencore.digest import sha256
 from pinprick import wording
+from pinprick.clock import now_s
 from pinprick.errors import (
     NOT_A_PEN,
     NOT_DONE,
@@ -38,7 +39,7 @@ from pinprick.errors import (
 )
 from pinprick.keys import ClinicKey
 from pinprick.link import Link, PenRefused
-from pinprick.profiles import ProfileFile, check, to_core
+from pinprick.profiles import ProfileFile, check, placeholder_problems, to_core
 from pinprick.records import Pulled, RecordStore, SavedRecord, pull_records
 from pinprick.sent import SentProfiles
 from pinprick.told import FaultNotice, Loaded, PenInfo, StateChange, Status, Telemetry, Update
@@ -122,6 +123,13 @@ class Pen:
         """What the pen is connected to."""
         return self._link.name
 
+    def hold_while_asked(self, lease_s: float) -> None:
+        """Keep the lease from now on only for `lease_s` after the last request.
+
+        For a program whose main thread asks again and again: once that is stuck, the pen pauses by itself.
+        """
+        self._link.lease_s = lease_s
+
     @property
     def state(self) -> int:
         """The pen's state as last heard, a code of `pencore.wire`."""
@@ -187,15 +195,16 @@ class Pen:
         `issued_at` (seconds since 1970) is now when left out. With `records`, the pen's memory is compared first with
         the records kept here. With `sent`, what is sent is kept, and `source` goes on with an open session that it
         began. Raises ValidationFailed (a file) or PinprickError (a Profile) for what this pen would not carry out,
-        Mismatch RECORDS_AHEAD, RECORDS_FORK or LOAD_DIGEST, PenRefused, with SESSION_OPEN also when a session of
-        another profile is open, and PinprickError SESSION_ELSEWHERE when it was begun from another computer.
+        Mismatch RECORDS_AHEAD, RECORDS_FORK or LOAD_DIGEST, InputError CLOCK_WRONG or FILE_*, PenRefused, with
+        SESSION_OPEN also when a session of another profile is open, and PinprickError SESSION_ELSEWHERE when it was
+        begun from another computer.
         """
         info = self.hello()
         if records is not None:
             records.check_head(info.serial, info.last_session, info.ledger_head)
         if sent is not None and info.open_session:
             return self._resume(info, sent, source)
-        issued_at = int(time.time()) if issued_at is None else issued_at
+        issued_at = now_s() if issued_at is None else issued_at
         data = _encoded(self._filled(source, info, issued_at), key)
         if sent is None:
             return self.load_bytes(data)
@@ -239,7 +248,7 @@ class Pen:
         """Return `source` filled in for this pen; raises what is wrong with it before the pen gets to see it."""
         bounds = info.bounds()
         if isinstance(source, ProfileFile) and info.serial:
-            found = check(source, bounds, issued_at)
+            found = check(source, bounds, issued_at) + placeholder_problems(source)
             if found:
                 raise ValidationFailed(found)
         filled = _fill_in(source, info.serial or "-", info.session_id, info.ledger_head, issued_at)
@@ -293,18 +302,36 @@ class Pen:
         may have stopped all the same, and pauses by itself within two seconds. Raises PinprickError NOT_DONE when the
         pen answers that it has not stopped.
         """
-        with self._following() as heard:
+        self.begin_stop()()
+
+    def send_stop(self) -> None:
+        """Send the stop byte, from any thread, and wait for nothing; NoDevice."""
+        self._link.send_stop()
+
+    def begin_stop(self) -> Callable[[], None]:
+        """Send the stop byte now; return what waits until the pen says it has stopped, to be called once, as `stop`."""
+        with ExitStack() as stack:
+            heard = stack.enter_context(self._following())
             self._link.send_stop()
-            deadline = time.monotonic() + _STOP_SEEN_S
-            while time.monotonic() < deadline:
-                try:
-                    update = heard.get(timeout=max(0.0, deadline - time.monotonic()))
-                except queue.Empty:
-                    break
-                if isinstance(update, StateChange) and update.state == wire.FAULT:
-                    return
-            # Not told: the pen had stopped before, or the byte got lost. The request says which.
-            self._expect("stop", self._link.request("stop"), (wire.FAULT,))
+            following = stack.pop_all()
+
+        def confirm() -> None:
+            with following:
+                self._confirm_stop(heard)
+
+        return confirm
+
+    def _confirm_stop(self, heard: "queue.Queue[Update]") -> None:
+        deadline = time.monotonic() + _STOP_SEEN_S
+        while time.monotonic() < deadline:
+            try:
+                update = heard.get(timeout=max(0.0, deadline - time.monotonic()))
+            except queue.Empty:
+                break
+            if isinstance(update, StateChange) and update.state == wire.FAULT:
+                return
+        # Not told: the pen had stopped before, or the byte got lost. The request says which.
+        self._expect("stop", self._link.request("stop"), (wire.FAULT,))
 
     def finish(self, *, wait: bool = True) -> None:
         """Have the pen seal the session (or unload a profile that made no stroke); returns when it is SAFE."""

@@ -4,15 +4,17 @@ Nothing is ever written to a port that is no candidate (`pinprick.candidates`) u
 somebody else's machine.
 """
 
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from queue import SimpleQueue
 
 from pinprick.candidates import OTHER, SIM, USB, Candidate, candidates, others
 from pinprick.device import WAIT_S, Pen, PenInfo
 from pinprick.errors import NO_DEVICE, NOT_A_PEN, SEVERAL_PENS, WRONG_PEN, NoDevice, PinprickError
 
-__all__ = ["OTHER", "SIM", "USB", "Candidate", "Look", "candidates", "find", "look", "others", "several"]
+__all__ = ["OTHER", "SIM", "USB", "Candidate", "Look", "candidates", "find", "first", "look", "others", "several"]
 
 _AT_ONCE = 8
 
@@ -38,17 +40,45 @@ def look(found: Sequence[Candidate]) -> list[Look]:
 def _open_all(found: Sequence[Candidate], wait_s: float) -> list[tuple[Look, Pen | None]]:
     """Open all of `found` at once; whoever calls closes the pens."""
 
-    def open_one(candidate: Candidate) -> tuple[Look, Pen | None]:
-        try:
-            pen = Pen.open(candidate.port, wait_s=wait_s)
-        except PinprickError as error:
-            return Look(candidate, error=error), None
-        return Look(replace(candidate, serial=pen.info.serial), pen.info), pen
-
     if not found:
         return []
     with ThreadPoolExecutor(min(_AT_ONCE, len(found))) as pool:
-        return list(pool.map(open_one, found))
+        return list(pool.map(lambda candidate: _open(candidate, wait_s), found))
+
+
+def _open(candidate: Candidate, wait_s: float) -> tuple[Look, Pen | None]:
+    try:
+        pen = Pen.open(candidate.port, wait_s=wait_s)
+    except PinprickError as error:
+        return Look(candidate, error=error), None
+    return Look(replace(candidate, serial=pen.info.serial), pen.info), pen
+
+
+def first(found: Sequence[Candidate], serial_number: str, *, wait_s: float = WAIT_S) -> Pen:
+    """Return the pen of `found` with this serial number as soon as it answers, whatever the others are at; for a stop.
+
+    Raises as `find` when there is none. The others are let go of as they answer, behind the back of whoever called.
+    """
+    answers: SimpleQueue[tuple[Look, Pen | None]] = SimpleQueue()
+
+    def ask(candidate: Candidate) -> None:
+        told, pen = _open(candidate, wait_s)
+        if pen is not None and told.candidate.serial != serial_number:
+            pen.close()
+        answers.put((told, pen))
+
+    for candidate in found:
+        threading.Thread(target=ask, args=(candidate,), name=f"asking {candidate.port}", daemon=True).start()
+    others_told: list[Look] = []
+    for _ in found:
+        told, pen = answers.get()
+        if pen is not None and told.candidate.serial == serial_number:
+            return pen
+        if told.candidate.serial == serial_number and told.error is not None:
+            raise told.error
+        others_told.append(told)
+    silent = [told for told in others_told if told.error is not None and told.error.code != NOT_A_PEN]
+    raise _none(serial_number, silent)
 
 
 def find(port: str | None = None, serial_number: str | None = None, *, wait_s: float = WAIT_S) -> Pen:

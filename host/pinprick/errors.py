@@ -40,6 +40,7 @@ FIELD_TYPE = 1104
 FIELD_UNIT = 1105
 FIELD_TOO_FINE = 1106
 FIELD_NOT_FINITE = 1107
+FIELD_PLACEHOLDER = 1108
 
 # --- 12xx the command -----------------------------------------------------------------------------------------------
 USAGE = 1201
@@ -105,6 +106,7 @@ HOST_NAMES = {
     1105: "FIELD_UNIT",
     1106: "FIELD_TOO_FINE",
     1107: "FIELD_NOT_FINITE",
+    1108: "FIELD_PLACEHOLDER",
     1201: "USAGE",
     1202: "CODE_UNKNOWN",
     1203: "INTERRUPTED",

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pencore.units import U32_MAX
 from pinprick.errors import FILE_EXISTS, FILE_UNWRITABLE, KEY_BAD, KEY_MISSING, InputError
-from pinprick.files import write_whole
+from pinprick.files import TooBig, is_there, read_with_mode, write_whole
 from pinprick.places import data_folder
 
 _SIZE = 32
@@ -50,9 +50,9 @@ def find_key(key_id: int, path: Path | None = None) -> ClinicKey | None:
 def load_key(path: Path) -> ClinicKey:
     """Return the key in the file at `path`; InputError KEY_MISSING, or KEY_BAD also for one that others can read."""
     try:
-        with path.open("rb") as file:
-            mode = os.fstat(file.fileno()).st_mode
-            data = file.read(_MOST_BYTES + 1)
+        data, mode = read_with_mode(path, _MOST_BYTES)
+    except TooBig:
+        raise _bad(path, "it is far too big", "") from None
     except OSError as error:
         message = f"The key file {path} cannot be read: {error.strerror}."
         raise InputError(KEY_MISSING, message, field="--key", given=str(path)) from None
@@ -61,8 +61,6 @@ def load_key(path: Path) -> ClinicKey:
         raise InputError(
             KEY_BAD, f"Others than its owner can read {path}.", field="--key", given=oct(stat.S_IMODE(mode)), hint=hint
         )
-    if len(data) > _MOST_BYTES:
-        raise _bad(path, "it is far too big", "")
     try:
         found = tomllib.loads(data.decode())
     except ValueError:
@@ -87,9 +85,9 @@ def _bad(path: Path, why: str, name: str) -> InputError:
 
 def save_key(key: ClinicKey, path: Path) -> None:
     """Write a key file that its owner alone can read; InputError FILE_EXISTS for one that is there, FILE_UNWRITABLE."""
-    if path.exists():
-        raise InputError(FILE_EXISTS, f"{path} is there already.", field="--key", given=str(path))
     try:
+        if is_there(path):
+            raise InputError(FILE_EXISTS, f"{path} is there already.", field="--key", given=str(path))
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_whole(path, f'key_id = {key.key_id}\nkey = "{key.key.hex()}"\n'.encode(), private=True)
     except OSError as error:

@@ -14,7 +14,7 @@ from typing import Any
 from pencore import faults, version, wire
 from pencore.lines import FEED_MAX, STOP_BYTE
 from pinprick import __version__, wording
-from pinprick.errors import LINK_LOST, NOT_A_PEN, PEN_SILENT, PORT_IN_USE, NoDevice, PinprickError
+from pinprick.errors import LINK_LOST, NOT_A_PEN, PEN_RESTARTED, PEN_SILENT, PORT_IN_USE, NoDevice, PinprickError
 from pinprick.profiles.units import mm
 from pinprick.transport import Transport
 from pinprick.wording.states import alone
@@ -91,13 +91,16 @@ class Link:
 
     `notify` gets every notification, in the reading thread, in order; it must return soon and must not make a request.
     `state` is the pen's state as last heard (a code of `pencore.wire`; BOOT before the first), `lost` the error that
-    ended the connection, or None.
+    ended the connection, or None. With `lease_s` a number, the lease is kept only for so long after the last `request`:
+    a program that got stuck holds no pen.
     """
 
     def __init__(self, transport: Transport, notify: Callable[[wire.Message], None]) -> None:
         self.name = transport.name
         self.state: int = wire.BOOT
         self.lost: NoDevice | None = None
+        self.lease_s: float | None = None
+        self._asked_at = time.monotonic()
         self._transport = transport
         self._notify = notify
         self._nonce = ""
@@ -161,11 +164,18 @@ class Link:
     def request(self, method: str, params: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Have the pen carry out `method` once, and return the fields of its answer.
 
-        `params` without the nonce. Raises PenRefused, and NoDevice PEN_SILENT or LINK_LOST; after those it is not known
-        whether the pen has done it.
+        `params` without the nonce. Raises PenRefused, and NoDevice PEN_SILENT or LINK_LOST, or PinprickError
+        PEN_RESTARTED when the pen was reset since the last hello; after those it is not known whether the pen has done
+        it.
         """
-        with self._turn:
-            return self._request(method, params or {})
+        self._asked_at = time.monotonic()
+        try:
+            with self._turn:
+                return self._request(method, params or {})
+        except PenRefused as refused:
+            if refused.code != faults.WIRE_BAD_NONCE:
+                raise
+            raise PinprickError(PEN_RESTARTED, wording.of(PEN_RESTARTED).what) from None
 
     def _request(self, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
         self._last_id += 1
@@ -327,16 +337,19 @@ class Link:
             return 0.0
         return self._sent_at + PING_S - time.monotonic()
 
+    def _attended(self) -> bool:
+        return self.lease_s is None or time.monotonic() - self._asked_at < self.lease_s
+
     def _keep_lease(self) -> None:
         """Ping while the pen counts on it; in a thread of its own, so that no command's pauses matter."""
         while True:
             with self._changed:
                 while not self._closing:
-                    leased = self.state in _LEASED and self.lost is None
+                    leased = self.state in _LEASED and self.lost is None and self._attended()
                     wait_s = self._ping_wait_s() if leased else None
                     if wait_s is not None and wait_s <= 0:
                         break
-                    self._changed.wait(wait_s)
+                    self._changed.wait(_READ_S if wait_s is None and self.lease_s is not None else wait_s)
                 if self._closing:
                     return
             try:

@@ -12,8 +12,8 @@ from urllib.parse import quote
 
 from pencore import profile as core
 from pencore.faults import Refusal
-from pinprick.errors import FILE_UNWRITABLE, InputError
-from pinprick.files import write_whole
+from pinprick.errors import FILE_UNREADABLE, FILE_UNWRITABLE, InputError
+from pinprick.files import TooBig, is_there, names_in, read_bounded, write_whole
 from pinprick.places import data_folder
 
 _KEPT = 20
@@ -35,8 +35,8 @@ class SentProfiles:
         FILE_UNWRITABLE.
         """
         path = self._path(serial, session, core.decode(data).digest)
-        new = not path.exists()
         try:
+            new = not is_there(path)
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             write_whole(path, data, private=True)
         except OSError as error:
@@ -46,19 +46,20 @@ class SentProfiles:
         return new
 
     def _forget(self, folder: Path, session: int) -> None:
-        for path in folder.glob("session-*.ppf"):
-            number = path.name[len("session-") :][:8]
-            if number.isdigit() and int(number) <= session - _KEPT:
-                with contextlib.suppress(OSError):
-                    path.unlink()
+        # What can't be cleared away is no reason not to go on.
+        with contextlib.suppress(OSError):
+            for name in names_in(folder):
+                number = name.removeprefix("session-").partition("-")[0]
+                if name.endswith(".ppf") and number.isdecimal() and int(number) <= session - _KEPT:
+                    (folder / name).unlink()
 
     def settle(self, serial: str, session: int, data: bytes) -> None:
         """Know that the pen accepted this profile of `session` and no other."""
         path = self._path(serial, session, core.decode(data).digest)
-        for other in path.parent.glob(f"session-{session:08d}-*.ppf"):
-            if other != path:
-                with contextlib.suppress(OSError):
-                    other.unlink()
+        with contextlib.suppress(OSError):
+            for name in _of_session(path):
+                if name != path.name:
+                    path.with_name(name).unlink()
 
     def drop(self, serial: str, session: int, data: bytes) -> None:
         """Forget a profile that the pen did not accept."""
@@ -67,14 +68,37 @@ class SentProfiles:
 
     def get(self, serial: str, session: int, digest: bytes | None = None) -> bytes | None:
         """Return the profile sent for `session`: the one with `digest`, or the only one; None when there is none, or
-        when it isn't clear which the pen accepted.
+        when it isn't clear which the pen accepted. InputError FILE_UNREADABLE when it may be one that can't be read.
         """
-        name = self._path(serial, session, b"").name.removesuffix(".ppf")
-        found = []
-        for path in sorted(self._path(serial, session, b"").parent.glob(f"{name}*.ppf")):
-            with contextlib.suppress(OSError, Refusal):
-                data = path.read_bytes()
+        path = self._path(serial, session, b"")
+        found: list[bytes] = []
+        unreadable: InputError | None = None
+        try:
+            copies = [path.with_name(name) for name in _of_session(path)]
+        except OSError as error:
+            raise _unreadable(path.parent, error) from None
+        for copy in copies:
+            try:
+                data = read_bounded(copy, core.SIZE_MAX)
                 profile = core.decode(data)
-                if profile.session_id == session and digest in (None, profile.digest):
-                    found.append(data)
+            except (Refusal, TooBig):
+                continue
+            except OSError as error:
+                unreadable = _unreadable(copy, error)
+                continue
+            if profile.session_id == session and digest in (None, profile.digest):
+                found.append(data)
+        if not found and unreadable is not None:
+            raise unreadable
         return found[0] if len(found) == 1 else None
+
+
+def _of_session(path: Path) -> list[str]:
+    """Return the names of all copies of the session whose copy `path` is; OSError."""
+    start = path.name.rpartition("-")[0] + "-"
+    return [name for name in names_in(path.parent) if name.startswith(start) and name.endswith(".ppf")]
+
+
+def _unreadable(path: Path, error: OSError) -> InputError:
+    message = f"The profile that was sent cannot be read from {path}: {error.strerror}."
+    return InputError(FILE_UNREADABLE, message, given=str(path))

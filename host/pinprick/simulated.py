@@ -1,15 +1,18 @@
 """The simulated pens that run on this computer: how they register, how others find and provoke them. Host only.
 
 A served pen leaves one file in the runtime folder, `pens/SERIAL.json`, which its owner alone can read: serial number,
-port, address of its control channel, the token that opens it, process id. It is removed at the end; one whose channel
-doesn't answer with its token was left behind by a process that is gone, and whoever finds it removes it.
+port, address of its control channel, the token that opens it, process id. It is removed at the end; one whose process
+is gone, or with nobody at its channel any more, was left behind, and whoever finds it removes it.
 """
 
 import contextlib
 import json
 import os
+import re
 import socket
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -17,7 +20,7 @@ from typing import Any, Self
 from urllib.parse import quote
 
 from pinprick.errors import FILE_UNWRITABLE, SIM_UNREACHABLE, USAGE, InputError, NoDevice, PinprickError
-from pinprick.files import write_whole
+from pinprick.files import read_bounded, write_whole
 from pinprick.places import runtime_folder
 
 _CONNECT_S = 1.0
@@ -26,6 +29,8 @@ _HELLO_S = 5.0
 _ANSWER_S = 60.0
 """Longest wait for a command, whose `after_ms` at a low speed takes its time."""
 _PIECE = 65_536
+_AT_ONCE = 32
+_CONTROL = re.compile(r"127\.0\.0\.1:[0-9]{1,5}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,18 +78,28 @@ def registering(registration: Registration) -> Iterator[None]:
                 path.unlink()
 
 
-def registered() -> list[Registration]:
-    """Return the simulated pens that run, by serial number; what dead ones left behind is removed."""
-    alive = []
-    for path in sorted(_folder().glob("*.json")):
-        found = _read(path)
-        runs = False if found is None else _runs(found)
-        if found is not None and runs:
-            alive.append(found)
-        elif runs is False:
-            with contextlib.suppress(OSError):
-                path.unlink()
-    return alive
+def registered(within_s: float | None = None, *, busy: bool = False) -> list[Registration]:
+    """Return the simulated pens that run, by serial number; what dead ones left behind is removed.
+
+    All are asked at once. Those that seem to be alive but don't answer `within_s` are left out, unless `busy`.
+    """
+    paths = [path for path in sorted(_folder().glob("*.json")) if path.is_file()]
+    if not paths:
+        return []
+    with ThreadPoolExecutor(min(_AT_ONCE, len(paths))) as pool:
+        asked = list(pool.map(lambda path: _ask(path, within_s), paths))
+    return [found for found, runs in asked if found is not None and (runs or (busy and runs is None))]
+
+
+def _ask(path: Path, within_s: float | None) -> tuple[Registration | None, bool | None]:
+    """Return what a file says, and whether its pen runs, as `_runs`; remove it when it doesn't."""
+    found = _read(path)
+    runs = False if found is None else _runs(found, within_s)
+    if runs is False and _read(path) == found:
+        # Nobody has taken its place meanwhile.
+        with contextlib.suppress(OSError):
+            path.unlink()
+    return found, runs
 
 
 def _read(path: Path) -> Registration | None:
@@ -92,31 +107,46 @@ def _read(path: Path) -> Registration | None:
     try:
         if os.name == "posix" and path.stat().st_uid != os.getuid():
             return None
-        fields = json.loads(path.read_bytes())
+        fields = json.loads(read_bounded(path, _PIECE))
         texts = [fields[name] for name in ("serial", "port", "control", "token")]
         if fields["schema"] != 1 or type(fields["pid"]) is not int or not all(isinstance(text, str) for text in texts):
             return None
         serial, port, control, token = texts
+        if not _CONTROL.fullmatch(control):
+            return None
         return Registration(serial, port, control, token, fields["pid"])
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 
-def _runs(registration: Registration) -> bool | None:
-    """Return whether a pen runs: False when nobody or somebody else is at its channel, None when it is too busy to say
-    so.
+def _runs(registration: Registration, within_s: float | None = None) -> bool | None:
+    """Return whether a pen runs: False when nobody is at its channel or its process is gone, None when it is too busy
+    to say so.
     """
     try:
-        Control(registration).close()
-    except _Busy:
-        return None
+        Control(registration, _HELLO_S if within_s is None else within_s).close()
+    except _Nobody:
+        return False
     except PinprickError:
+        return None if _lives(registration.pid) else False
+    return True
+
+
+def _lives(pid: int) -> bool:
+    """Return whether there is such a process; where the system can't be asked without harm, that there is."""
+    if os.name != "posix":
+        return True
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True
+    except (OSError, OverflowError):
         return False
     return True
 
 
-class _Busy(NoDevice):
-    """Somebody is there, but doesn't answer in time."""
+class _Nobody(NoDevice):
+    """Nobody is at the channel."""
 
 
 class Control:
@@ -125,16 +155,18 @@ class Control:
     Raises NoDevice SIM_UNREACHABLE when nobody answers with the right token.
     """
 
-    def __init__(self, registration: Registration) -> None:
+    def __init__(self, registration: Registration, within_s: float = _HELLO_S) -> None:
         self.serial = registration.serial
         self._heard = b""
         host, _, port = registration.control.rpartition(":")
         try:
-            self._socket = socket.create_connection((host, int(port)), _CONNECT_S)
-        except (OSError, ValueError):
+            self._socket = socket.create_connection((host, int(port)), min(within_s, _CONNECT_S))
+        except ConnectionRefusedError:
+            raise self._unreachable(_Nobody) from None
+        except (OSError, ValueError, OverflowError):
             raise self._unreachable() from None
         try:
-            hello = self._exchange({"token": registration.token}, _HELLO_S)
+            hello = self._exchange({"token": registration.token}, within_s)
             if (hello.get("event"), hello.get("serial")) != ("hello", registration.serial):
                 raise self._unreachable()
         except BaseException:
@@ -146,18 +178,19 @@ class Control:
         return kind(SIM_UNREACHABLE, message, field="--serial-number", given=self.serial)
 
     def _exchange(self, command: dict[str, Any], limit_s: float) -> dict[str, Any]:
+        deadline = time.monotonic() + limit_s
         try:
             self._socket.settimeout(limit_s)
             self._socket.sendall(json.dumps(command).encode() + b"\n")
             while b"\n" not in self._heard:
+                # An answer that comes in drops has no more time than another.
+                self._socket.settimeout(max(0.001, deadline - time.monotonic()))
                 data = self._socket.recv(_PIECE)
                 if not data:
                     raise self._unreachable()
                 self._heard += data
             line, _, self._heard = self._heard.partition(b"\n")
             answer = json.loads(line)
-        except TimeoutError:
-            raise self._unreachable(_Busy) from None
         except (OSError, ValueError, RecursionError):
             raise self._unreachable() from None
         if not isinstance(answer, dict):

@@ -1,8 +1,9 @@
 """The control channel of a served pen: its hands, for other programs. Host only; a part of `PenServer`'s one loop.
 
-A TCP port on 127.0.0.1. A client's first line is `{"token":"..."}`; with the right one the answer is a `hello`, with
-any other the connection is closed. From then on each line is a command of `pensim.hands`, and each has one answer, in
-the order of that client's commands. Clients don't wait for one another.
+A TCP port on 127.0.0.1. A client's first line is `{"token":"..."}`; with the right one the answer is a `hello`, or a
+`refused` and the end when too many clients are there; with any other the connection is closed. From then on each line
+is a command of `pensim.hands`, and each has one answer, in the order of that client's commands. Clients don't wait for
+one another.
 
 Nobody can hold up the pen or another client: nothing here waits, a line of any length takes no more than `LINE_MOST`
 bytes, and from a client that gives commands faster than they are carried out, or doesn't take its answers, no more is
@@ -22,6 +23,9 @@ LINE_MOST = 65_536
 TOKEN_LINE_MOST = 1024
 """Longest line before that."""
 CLIENTS_MOST = 32
+"""Clients that have shown the token; whoever else shows it is told so and let go."""
+STRANGERS_MOST = 32
+"""Connections that have not, yet; of more, the oldest is closed."""
 PENDING_MOST = 64
 """Commands of one client that may wait for their answers."""
 UNSENT_MOST = 262_144
@@ -59,8 +63,7 @@ class Control:
                 if client.known:
                     yield _command(line), client.expect()
                 elif self._right(line):
-                    client.known = True
-                    client.say({"event": "hello", **self._hello})
+                    self._welcome(client)
                 else:
                     client.close()
         if self._listener.fileno() in readable:
@@ -79,6 +82,15 @@ class Control:
         for client in self._clients:
             client.close()
 
+    def _welcome(self, client: "_Client") -> None:
+        """Greet a client that has shown the token, if there is room for one more."""
+        if sum(other.known for other in self._clients) >= CLIENTS_MOST:
+            problem = f"{CLIENTS_MOST} programs have their hands on this pen already"
+            client.turn_away({"event": "refused", "do": None, "problem": problem})
+            return
+        client.known = True
+        client.say({"event": "hello", **self._hello})
+
     def _right(self, line: bytes | None) -> bool:
         command = _command(line)
         given = command.get("token") if not isinstance(command, BadCommand) else None
@@ -92,11 +104,8 @@ class Control:
             connected, _ = self._listener.accept()
         except OSError:
             return
-        if len(self._clients) >= CLIENTS_MOST:
-            strangers = [client for client in self._clients if not client.known]
-            if not strangers:
-                connected.close()
-                return
+        strangers = [client for client in self._clients if not client.known]
+        if len(strangers) >= STRANGERS_MOST:
             strangers[0].close()
             self._clients.remove(strangers[0])
         self._clients.append(_Client(connected))
@@ -178,6 +187,12 @@ class _Client:
         """Send one line, as soon as the client takes it."""
         if not self.closed:
             self._out += json.dumps(answer, separators=(",", ":")).encode() + b"\n"
+
+    def turn_away(self, answer: Answer) -> None:
+        """Say one last line, and hear no more."""
+        self.say(answer)
+        self._ended = True
+        self._in.clear()
 
     def send(self) -> None:
         """Send what the client takes; close when it will say no more and has all its answers."""

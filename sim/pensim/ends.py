@@ -49,17 +49,19 @@ class End(Protocol):
 class PtyEnd:
     """A pseudo-terminal, raw and without echo: a host opens it like a serial port. POSIX only.
 
-    `link` is a path that always leads to it, so that it has the same name after it was unplugged; what lies there now
-    is replaced, and its folder must be there. Without one its address changes whenever it is plugged in.
+    `link` is a path that always leads to it, so that it has the same name after it was unplugged; its folder must be
+    there. What lies at `link` is replaced whenever the end is plugged in, and left alone before. Without a `link` its
+    address changes each time.
     """
 
-    def __init__(self, link: Path | None = None) -> None:
+    def __init__(self, link: Path | None = None, *, plugged: bool = True) -> None:
         self._link = link
         self.present = False
         self.plugged = False
-        self.address = ""
+        self.address = "" if link is None else str(link)
         self._master = -1
-        self.plug(True)
+        self._leads_to = ""
+        self.plug(plugged)
 
     def plug(self, plugged: bool) -> None:
         """Put the cable in, or pull it; see the module."""
@@ -76,19 +78,19 @@ class PtyEnd:
 
         self._master, slave = pty.openpty()
         tty.setraw(slave)
-        self.address = os.ttyname(slave)
+        self._leads_to = os.ttyname(slave)
         # Closed at once: only while no host has it open does reading the master fail, which is how we know.
         os.close(slave)
         os.set_blocking(self._master, False)
         if self._link is None:
+            self.address = self._leads_to
             return
         try:
             self._link.unlink(missing_ok=True)
-            self._link.symlink_to(self.address)
+            self._link.symlink_to(self._leads_to)
         except OSError:
             os.close(self._master)
             raise
-        self.address = str(self._link)
 
     def watched(self) -> list[int]:
         """Return the master, but only while somebody has the other side open: else it would always be readable."""
@@ -127,7 +129,10 @@ class PtyEnd:
             return
         self.plugged = self.present = False
         if self._link is not None:
-            self._link.unlink(missing_ok=True)
+            # Unless another pen has the name by now.
+            with contextlib.suppress(OSError):
+                if str(self._link.readlink()) == self._leads_to:
+                    self._link.unlink()
         os.close(self._master)
 
 
@@ -302,6 +307,9 @@ class TcpEnd:
             self._host.close()
 
 
-def best_end(tcp: bool = False, *, port: int = 0, link: Path | None = None) -> End:
-    """Return a pseudo-terminal (at `link`) where the system has them and `tcp` is False, else a TCP port (`port`)."""
-    return TcpEnd(port) if tcp or os.name != "posix" else PtyEnd(link)
+def best_end(tcp: bool = False, *, port: int = 0, link: Path | None = None, plugged: bool = True) -> End:
+    """Return a pseudo-terminal where the system has them and `tcp` is False, else a TCP port (`port`).
+
+    `plugged`: whether a pseudo-terminal is there from the start. A TCP port is, to be nobody else's.
+    """
+    return TcpEnd(port) if tcp or os.name != "posix" else PtyEnd(link, plugged=plugged)

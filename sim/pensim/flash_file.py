@@ -53,6 +53,10 @@ class FlashFile(FlashImage):
         if after == before:
             return
         try:
+            size = os.fstat(self._file.fileno()).st_size
+            if size != SIZE:
+                # Writing on would give it its size back, and nobody would see that the rest is gone.
+                raise OSError(f"somebody else has changed its size to {size:,} bytes")
             self._file.seek(block * BLOCK_SIZE)
             written = self._file.write(after)
             if written != BLOCK_SIZE:

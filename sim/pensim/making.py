@@ -61,8 +61,10 @@ class Made:
             self.file.close()
 
 
-def make(wish: Wish, taken: Collection[str] = ()) -> Made:
+def make(wish: Wish, taken: Collection[str] = (), doubtful: Collection[str] = ()) -> Made:
     """Return the pen, with a serial number that is not `taken`; BadWish, or OSError of the flash file.
+
+    One that is `doubtful` (its pen doesn't answer, but may be there) isn't chosen, but can be wished for.
 
     A new pen has a new cartridge. One from a file that was there is just switched on, with the cartridge that was in
     it: whether that is used up, its journal knows.
@@ -72,12 +74,12 @@ def make(wish: Wish, taken: Collection[str] = ()) -> Made:
     if wish.serial is not None and wish.serial in taken:
         raise BadWish(f"a simulated pen {wish.serial} is running already", "--serial", wish.serial)
     if wish.flash is None:
-        setup = _setup(wish, taken)
+        setup = _setup(wish, {*taken, *doubtful})
         return _switched_on(wish, setup, wish.seed or 0, _new_image(wish, setup))
     # Drawn at random like a board's: a nonce must never come again, and this flash may have seen others.
     seed = secrets.randbits(32) if wish.seed is None else wish.seed
     try:
-        file, setup, used = _flash(wish, wish.flash, taken)
+        file, setup, used = _flash(wish, wish.flash, taken, doubtful)
     except FlashFileError as error:
         raise BadWish(str(error), "--flash", str(wish.flash)) from None
     try:
@@ -87,15 +89,17 @@ def make(wish: Wish, taken: Collection[str] = ()) -> Made:
         raise
 
 
-def _flash(wish: Wish, path: Path, taken: Collection[str]) -> tuple[FlashFile, Provision, bool]:
+def _flash(
+    wish: Wish, path: Path, taken: Collection[str], doubtful: Collection[str]
+) -> tuple[FlashFile, Provision, bool]:
     """Return the flash in a file, its provisioning, and whether the file was there already."""
     try:
         file = open_flash(path)
     except FileNotFoundError:
-        setup = _setup(wish, taken)
+        setup = _setup(wish, {*taken, *doubtful})
         return create_flash(path, _new_image(wish, setup)), setup, False
     try:
-        return file, _setup_there(wish, file, taken), True
+        return file, _setup_there(wish, file, taken, doubtful), True
     except BaseException:
         file.close()
         raise
@@ -125,12 +129,12 @@ def _free(taken: Collection[str]) -> str:
     raise BadWish("every serial number up to SIM-9999 is taken", "--serial", "")
 
 
-def _setup_there(wish: Wish, file: FlashFile, taken: Collection[str]) -> Provision:
+def _setup_there(wish: Wish, file: FlashFile, taken: Collection[str], doubtful: Collection[str]) -> Provision:
     """Return the provisioning in a flash that was there; BadWish when somebody wishes for another one."""
     setup = provision_in(file)
     if setup is None:
         # Never provisioned, or damaged: the firmware will say so.
-        return _setup(wish, taken)
+        return _setup(wish, {*taken, *doubtful})
     if wish.blank:
         raise BadWish(f"{file.path} is the flash of pen {setup.serial}, not of a blank one", "--blank", str(file.path))
     if wish.serial not in (None, setup.serial):

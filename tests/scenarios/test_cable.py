@@ -103,6 +103,22 @@ def test_the_name_of_a_pseudo_terminal_goes_with_its_cable(tmp_path: Path) -> No
         PtyEnd(tmp_path / "not" / "there")
 
 
+def test_the_name_of_another_pen_s_port_is_left_alone(tmp_path: Path) -> None:
+    name = tmp_path / "pen"
+    first = PtyEnd(name)
+    there = name.readlink()
+    second = PtyEnd(name, plugged=False)
+    assert (second.address, second.plugged, name.readlink()) == (str(name), False, there)
+    second.close()
+    assert name.readlink() == there
+    second.plug(True)
+    other = name.readlink()
+    first.close()
+    assert name.readlink() == other != there
+    second.close()
+    assert not name.is_symlink()
+
+
 def test_a_pipe_can_be_unplugged_too() -> None:
     with served() as bench:
         with Pen(bench.connect()) as pen:

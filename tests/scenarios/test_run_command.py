@@ -1,5 +1,7 @@
 """`pinprick run` with a virtual pen at a port, as people and programs start it; the needle says what happened."""
 
+import errno
+import fcntl
 import json
 import os
 import signal
@@ -15,6 +17,11 @@ import pytest
 
 from pencore import faults, wire
 from pinprick import errors
+from pinprick.cli.following import Follower
+from pinprick.cli.live import SessionView, ZoneView
+from pinprick.cli.output import Output
+from pinprick.cli.run import _Run
+from pinprick.device import Pen
 from pinprick.records import RecordStore
 from tests.support.cli import Run, settle_terminal
 from tests.support.served import Served, served, until
@@ -269,7 +276,7 @@ def test_a_pulled_cable_ends_it_and_says_what_the_pen_does(
             assert terminal.exit_code() == 3
             text = terminal.text
         assert "LINK_LOST 1308" in text
-        assert "The pen was RUNNING when last heard of. Two seconds after the last word" in text
+        assert "The pen was RUNNING when last heard of. Hearing nothing, it" in text
         assert f"`pinprickrun{path}`goesonwithwhatisleft." in text.replace(" ", "")
         until(lambda: pen.state == wire.LOADED, 30)
         pen.operator.begin("release")
@@ -296,6 +303,100 @@ def test_a_reset_pen_ends_it(file: Callable[[int, int], str]) -> None:
         assert terminal.exit_code() in (1, 3)
         assert "goes on with what is left." in terminal.text
         assert "Traceback" not in terminal.text
+
+
+def test_a_pen_reset_before_its_first_stroke_has_forgotten_the_session(
+    capsys: pytest.CaptureFixture[str], file: Callable[[int, int], str]
+) -> None:
+    path = file(60, 40)
+    with served("tcp", speed=4.0) as pen:
+        with Terminal("run", path, "--port", pen.where) as terminal:
+            terminal.shows("Press its trigger to begin.")
+            pen.operator.do("reset")
+            assert terminal.exit_code() in (1, 3)
+            assert "open and close its cartridge" in terminal.text
+            assert "goes on with what is left" not in terminal.text
+            assert "stayed as it was" not in terminal.text
+        pen.operator.new_cartridge()
+        with pressing(pen):
+            assert Run(capsys, "run", path, "--port", pen.where, "--json").exit == 0
+
+
+def test_a_run_whose_words_nobody_reads_holds_no_pen_and_ends(file: Callable[[int, int], str]) -> None:
+    with served("tcp", speed=4.0) as pen:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "pinprick", "run", file(2000, 40), "--port", pen.where, "--json"],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, bufsize=0,
+        )  # fmt: skip
+        assert process.stdout is not None
+        with process, process.stdout as words:
+            if hasattr(fcntl, "F_SETPIPE_SZ"):
+                # The sooner it is full.
+                fcntl.fcntl(words, fcntl.F_SETPIPE_SZ, 4096)
+            while b'"ARMED"' not in words.readline():
+                pass
+            pen.press()
+            until(lambda: made_by_needle(pen) > 5, 60)
+            until(lambda: pen.state == wire.LOADED, 120)
+            assert made_by_needle(pen) < 2000
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(60) == 1
+        until(lambda: pen.state == wire.FAULT, 20)
+        assert pen.operator.needle().violations == ()
+
+
+# --- the record -------------------------------------------------------------------------------------------------------
+def test_when_only_the_record_is_missing_no_other_session_is_advised(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], file: Callable[[int, int], str]
+) -> None:
+    with served("tcp") as pen:
+        pull = Pen.pull_records
+
+        def unplugged(self: Pen, *args: Any, **options: Any) -> Any:
+            pen.operator.begin("usb", plugged=False)
+            until(lambda: not pen.server.end.present)
+            return pull(self, *args, **options)
+
+        monkeypatch.setattr(Pen, "pull_records", unplugged)
+        with pressing(pen):
+            ran = Run(capsys, "run", file(60, 40), "--port", pen.where, "--json")
+        assert ran.exit == 3
+        hint = ran.result["error"]["hint"]
+        assert "`pinprick records pull` fetches the record" in hint
+        assert "pinprick run" not in hint
+        monkeypatch.undo()
+
+
+def test_a_full_disk_loses_no_record(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], file: Callable[[int, int], str]
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with served("tcp") as pen:
+        with monkeypatch.context() as patch:
+            patch.setattr("pinprick.records.store.write_whole", full)
+            with pressing(pen):
+                ran = Run(capsys, "run", file(60, 40), "--port", pen.where, "--json")
+        assert (ran.exit, ran.result["error"]["name"]) == (1, "FILE_UNWRITABLE")
+        assert "The record is safe on the pen." in ran.result["error"]["hint"]
+        assert "`pinprick records pull`" in ran.result["error"]["hint"]
+        assert Run(capsys, "records", "pull", "--port", pen.where).exit == 0
+        assert records().load("SIM-0001", 1).record.made() == 100
+
+
+@pytest.mark.parametrize(("left", "reached"), [(0, wire.PAUSED), (3, wire.SEALING)])
+def test_after_a_stop_with_nothing_to_come_no_other_session_is_advised(left: int, reached: int) -> None:
+    with served() as bench, Pen(bench.connect()) as pen:
+        run = _Run(Output(), pen, records(), "pinprick run two.toml", False)
+        zone = ZoneView("cheek left", 200, 400, 500, 5, made=5 - left, left=left)
+        run._view = SessionView("two", "SIM-0001", [zone], state=wire.FAULT)
+        run._follower = Follower(Output(), pen, run._view, run._left)
+        run._follower.reached.add(reached)
+        assert run._left().startswith("`pinprick clear`, then `pinprick records pull` fetches the record")
+        zone.left = 2
+        run._follower.reached.clear()
+        assert run._left().startswith("2 strokes left.")
 
 
 # --- faults -----------------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from pensim.scenario import run
 from pinprick.cli import main
 from pinprick.errors import EXPECTATION_BROKEN, SCENARIO_BAD, TARGET_LACKS
 from tests.support.scenario_files import FOLDER
@@ -109,6 +110,55 @@ def test_everything_wrong_with_the_files_is_shown_before_any_is_played(
     lines = first.read_text(encoding="utf-8").splitlines()
     assert (first.name, lines.index("act = [") + 2, "act[0].do") in wrong
     assert ("lost-steps.toml", 2, "") in wrong
+
+
+@pytest.mark.parametrize("name", ["/dev/zero", "pipe", "no\\u0000name", "x" * 5000, "."])
+def test_a_profile_that_is_no_file_is_named_with_its_scenario(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    bad = copied(tmp_path, "depth-limits", "profiles/two-zones.toml", name)
+    copied(tmp_path, "whole-session")
+    code, (result,) = run_json(capsys, str(tmp_path))
+    assert code == 2
+    (problem,) = [each for each in result["problems"] if each["field"] == "profile.file"]
+    assert (problem["name"], problem["file"]) == ("SCENARIO_BAD", str(bad))
+    assert {each["file"] for each in result["problems"]} == {str(bad)}
+
+
+def test_files_that_are_none_are_named_beside_others(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    os.mkfifo(tmp_path / "pipe.toml")
+    deep = tmp_path / "deep.toml"
+    deep.write_text(f"act = {'[' * 3000}{']' * 3000}\n")
+    long = "x" * 5000
+    code, (result,) = run_json(capsys, str(tmp_path), long, str(copied(tmp_path / "good", "whole-session")))
+    assert code == 2
+    assert {(each["name"], each["file"]) for each in result["problems"]} == {
+        ("SCENARIO_BAD", str(deep)),
+        ("FILE_UNREADABLE", str(tmp_path / "pipe.toml")),
+        ("FILE_UNREADABLE", long),
+    }
+
+
+def test_a_crash_breaks_the_run_of_its_file_and_ends_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    play = run.play
+
+    def sometimes(scenario: Any, *rest: Any) -> Any:
+        if "depth-limits" in scenario.file:
+            raise IndexError("out of range")
+        return play(scenario, *rest)
+
+    monkeypatch.setattr(run, "play", sometimes)
+    files = [str(copied(tmp_path, name)) for name in ("depth-limits", "whole-session")]
+    code, events = run_json(capsys, *files)
+    assert code == 1
+    assert [(went["file"], went["ok"]) for went in events[:2]] == [(files[0], False), (files[1], True)]
+    assert events[0]["broken"]["found"] == "IndexError: out of range"
+    assert (events[2]["broken"], events[2]["error"]["field"]) == (1, files[0])
+    assert main(["sim", "run", files[0]]) == 1
+    assert "IndexError: out of range" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("words", [["none.toml"], ["."]])

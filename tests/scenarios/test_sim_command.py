@@ -253,6 +253,26 @@ def test_pens_that_start_at_once_have_names_of_their_own_and_are_all_listed(runt
     assert [path.name for path in runtime.rglob("*") if not path.is_dir()] == ["serve.lock"]
 
 
+def test_a_pen_that_hangs_keeps_its_serial_number_and_its_port(
+    runtime: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Serving("--json") as first:
+        port = Path(first.told()["port"])
+        leads_to = port.readlink()
+        first.process.send_signal(signal.SIGSTOP)
+        with Serving("--json") as second:
+            assert second.told()["serial"] == "SIM-0002"
+            assert main(["sim", "serve", "--json", "--serial", "SIM-0001"]) == 2
+            assert "SIM-0001 is running already" in json.loads(capsys.readouterr().out)["error"]["message"]
+            assert port.readlink() == leads_to
+            first.process.send_signal(signal.SIGCONT)
+            with Pen.open(str(port)) as pen:
+                assert pen.info.serial == "SIM-0001"
+            assert second.end()[0] == 0
+        assert first.end()[0] == 0
+    assert [path.name for path in runtime.rglob("*") if not path.is_dir()] == ["serve.lock"]
+
+
 def test_a_serial_number_that_is_taken_is_refused_until_its_pen_is_gone(capsys: pytest.CaptureFixture[str]) -> None:
     with Serving("--json", "--serial", "P/9.") as first:
         first.told()

@@ -2,9 +2,15 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+from pathlib import Path
 
+import pytest
+
+from tests.support.served import until
+from tests.support.strangers import stranger
 from tests.unit.test_cli_profile import SESSION_2
 
 
@@ -37,3 +43,33 @@ for name in ("pinprick.profiles", "pinprick.cli.profile"):
 """
     ran = python("-c", code)
     assert (ran.returncode, ran.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("command", ["devices --json", "devices", "profile new", "explain", "--help"])
+@pytest.mark.parametrize("where", [">&-", ">/dev/full", ">/dev/full 2>&1", ">&- 2>&-"])
+def test_an_output_that_takes_nothing_is_no_crash(tmp_path: Path, command: str, where: str) -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PINPRICK_RUNTIME_DIR": str(tmp_path)}
+    line = f"exec {sys.executable} -m pinprick {command} {where}"
+    ran = subprocess.run(["sh", "-c", line], stderr=subprocess.PIPE, text=True, check=False, env=environment)
+    assert ran.returncode == 1
+    assert "Traceback" not in ran.stderr
+    assert "Exception ignored" not in ran.stderr
+    if "2>" not in where:
+        assert ran.stderr != ""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_signal_ends_any_command_with_a_result(tmp_path: Path, number: signal.Signals) -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PINPRICK_RUNTIME_DIR": str(tmp_path)}
+    with (
+        stranger("silence") as silent,
+        subprocess.Popen(
+            [sys.executable, "-m", "pinprick", "status", "--port", silent.port, "--json"],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
+        ) as process,
+    ):  # fmt: skip
+        until(lambda: b"hello" in silent.heard, 30)
+        process.send_signal(number)
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (1, "")
+    assert json.loads(out.splitlines()[-1])["error"]["name"] == "INTERRUPTED"

@@ -1,6 +1,7 @@
 """`pinprick profile ...` and how every command ends: text, JSON lines, exit codes, usage, crashes."""
 
 import json
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -407,6 +408,13 @@ def test_new_into_a_folder_that_is_not_there(capsys: pytest.CaptureFixture[str],
     assert (result["exit"], result["error"]["name"]) == (2, "FILE_UNWRITABLE")
 
 
+def test_new_into_what_is_no_file(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")  # nobody reads it: whoever opened it would wait for ever
+    for path in (str(tmp_path / "pipe"), "n" * 256):
+        result = Run(capsys, "profile", "new", "--force", "--out", path, "--json").result
+        assert (result["exit"], result["error"]["name"]) == (2, "FILE_UNWRITABLE")
+
+
 def test_new_after_another_session(capsys: pytest.CaptureFixture[str], good: Path) -> None:
     good.write_text(good.read_text().replace(FRESH, "2020-01-31"))
     path = good.parent / "next.toml"
@@ -525,7 +533,10 @@ def test_ctrl_c_ends_with_a_result(
     monkeypatch.setattr(commands, "load_profile", interrupt)
     result = Run(capsys, "profile", "check", str(good), "--json").result
     assert (result["exit"], result["error"]["name"]) == (1, "INTERRUPTED")
-    assert "You ended the tool with Ctrl-C." in Run(capsys, "profile", "check", str(good)).text
+    assert (
+        "The tool was ended from outside, with Ctrl-C or by a signal."
+        in Run(capsys, "profile", "check", str(good)).text
+    )
 
 
 def test_the_generated_files_can_be_checked_and_written(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

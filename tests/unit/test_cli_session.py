@@ -1,6 +1,8 @@
 """`pinprick load arm zone pause stop finish clear status` against the real firmware in a virtual pen."""
 
+import os
 import re
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,10 +16,11 @@ from pinprick.device import Pen
 from pinprick.keys import ClinicKey, key_path, save_key
 from pinprick.records import RecordStore
 from pinprick.sent import SentProfiles
+from pinprick.simulated import Registration, registering
 from tests.support.cli import Run, settle_terminal
 from tests.support.profile_files import spoilt
 from tests.support.served import Served, served, until
-from tests.support.strangers import stranger
+from tests.support.strangers import control_channel, stranger
 
 KEY = ClinicKey(7, bytes(range(32)))
 
@@ -41,7 +44,7 @@ def bench() -> Iterator[Served]:
 def file(tmp_path: Path) -> Path:
     """Return a good profile file whose cartridge is in date for years."""
     path = tmp_path / "good.toml"
-    path.write_text(spoilt("2031-06-30", "2130-06-30"))
+    path.write_text(spoilt("2031-06-30", "2090-06-30"))
     return path
 
 
@@ -181,9 +184,9 @@ def test_an_open_session_goes_on(
 ) -> None:
     begin_session(tool, bench, file)
     if "expired" in how:
-        century = 100 * 366 * 86_400.0
+        decades = 75 * 366 * 86_400.0
         now = time.time
-        monkeypatch.setattr(time, "time", lambda: now() + century)
+        monkeypatch.setattr(time, "time", lambda: now() + decades)
     argv = {"--resume": ["--resume"], "both": [str(file), "--resume"]}.get(how, [str(file)])
     result = tool("load", *argv, "--json").result
     assert (result["resumed"], result["session"]) == (True, 1)
@@ -338,6 +341,26 @@ def test_stop_by_serial_number_stops_no_other_pen(tool: Tool, bench: Served) -> 
     tool("stop", "--serial-number", "SIM-0001")
 
 
+@pytest.mark.parametrize("named", [[], ["--serial-number", "SIM-0007"]])
+def test_stop_does_not_wait_for_other_simulated_pens(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, named: list[str]
+) -> None:
+    monkeypatch.setattr("pinprick.simulated._HELLO_S", 60.0)
+    with (
+        served("tcp", serial="SIM-0007") as bench,
+        control_channel("SIM-0007", bench.where) as pen,
+        registering(pen),
+        socket.create_server(("127.0.0.1", 0)) as silent,
+    ):
+        control = f"127.0.0.1:{silent.getsockname()[1]}"
+        with registering(Registration("SIM-0008", "socket://127.0.0.1:1", control, "secret", os.getpid())):
+            begin = time.monotonic()
+            run = Run(capsys, "stop", *named, "--json")
+            assert (run.exit, run.result["serial"]) == (0, "SIM-0007")
+            assert time.monotonic() - begin < 20
+        assert bench.state == wire.FAULT
+
+
 def test_stop_of_a_pen_that_another_program_holds(capsys: pytest.CaptureFixture[str], bench: Served) -> None:
     with Pen(bench.connect()):
         run = Run(capsys, "stop", "--port", bench.where, "--json")
@@ -384,3 +407,21 @@ def test_status_shows_what_the_inputs_say(tool: Tool, bench: Served) -> None:
 def test_status_of_an_unprovisioned_pen(capsys: pytest.CaptureFixture[str]) -> None:
     with served("pty", blank=True) as bench:
         assert "A pen without a serial number" in Tool(capsys, bench)("status").text
+
+
+def test_a_profile_with_placeholders_reaches_no_pen(
+    capsys: pytest.CaptureFixture[str], bench: Served, tmp_path: Path
+) -> None:
+    file = tmp_path / "new.toml"
+    assert Run(capsys, "profile", "new", "--template", "scalp", "--out", str(file)).exit == 0
+    assert Run(capsys, "profile", "check", str(file)).exit == 0
+    ran = Run(capsys, "load", str(file), "--port", bench.where, "--json")
+    assert ran.exit == 2
+    problems = ran.result["problems"]
+    assert [(problem["name"], problem["field"], problem["given"]) for problem in problems] == [
+        ("FIELD_PLACEHOLDER", "course.id", "COURSE-ID"),
+        ("FIELD_PLACEHOLDER", "cartridge.id", "CARTRIDGE-ID"),
+        ("FIELD_PLACEHOLDER", "cartridge.lot", "LOT"),
+    ]
+    assert all(problem["line"] for problem in problems)
+    assert bench.state == wire.SAFE

@@ -249,6 +249,14 @@ def test_options_that_do_not_go_together_are_refused(
     assert error(capsys)["field"] == field
 
 
+def test_a_seed_is_no_negative_number(runtime: Path, capsys: Capture) -> None:
+    assert main(["sim", "serve", "--json", "--seed", "-1"]) == EXIT_INPUT
+    said = error(capsys)
+    assert said["name"] == "USAGE"
+    assert "--seed" in said["message"]
+    assert not runtime.exists() or not list(runtime.rglob("*.json"))
+
+
 def test_the_tables_of_the_page_are_made_anew() -> None:
     page = "<!-- table: commands -->\n<!-- end of table -->\n"
     assert "| `usb out [MS]`<br>`usb in` |" in simulator_page(page)

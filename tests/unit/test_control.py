@@ -229,8 +229,8 @@ def test_a_client_that_does_not_read_is_not_read_either() -> None:
 
 def test_strangers_make_room_for_one_another_and_for_friends() -> None:
     with bench() as (_, channel), greeted(channel) as friend:
-        strangers = [Client(channel, None) for _ in range(control.CLIENTS_MOST + 5)]
-        until(lambda: len(channel._clients) == control.CLIENTS_MOST)
+        strangers = [Client(channel, None) for _ in range(control.STRANGERS_MOST + 5)]
+        until(lambda: len(channel._clients) == control.STRANGERS_MOST + 1)
         assert strangers[0].turned_away()
         assert friend.do("wait")["event"] == "done"
         with greeted(channel):
@@ -239,13 +239,25 @@ def test_strangers_make_room_for_one_another_and_for_friends() -> None:
             stranger.__exit__()
 
 
-def test_when_all_places_are_taken_by_friends_the_next_is_turned_away() -> None:
+def test_when_all_places_are_taken_by_friends_the_next_is_told_so_and_let_go() -> None:
     channel = Control(TOKEN, {"serial": "SIM-0001", "port": "pipe"})
-    with served(control=channel):
+    with served(control=channel) as pen:
         friends = [greeted(channel) for _ in range(control.CLIENTS_MOST)]
-        with Client(channel, None) as late:
+        with Client(channel) as late:
+            late.say({"do": "press"})
+            assert late.hear() == {
+                "event": "refused",
+                "do": None,
+                "problem": f"{control.CLIENTS_MOST} programs have their hands on this pen already",
+            }
             assert late.turned_away()
+        with Client(channel, "no token") as stranger:
+            assert stranger.turned_away()
         assert friends[0].do("wait")["event"] == "done"
+        assert not pen.world.plant.trigger_down
+        friends.pop().__exit__()
+        until(lambda: len(channel._clients) == len(friends))
+        friends.append(greeted(channel))
         for friend in friends:
             friend.__exit__()
 

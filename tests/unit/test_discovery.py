@@ -1,5 +1,6 @@
 """Which pens there are, and which one is meant: never a guess between two, never a word to a port that is no pen's."""
 
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -13,7 +14,7 @@ from pinprick import discovery, errors, link
 from pinprick.discovery import SIM, USB, Candidate, candidates, find, look, others
 from pinprick.errors import NoDevice
 from pinprick.simulated import registering
-from tests.support.served import Served, served
+from tests.support.served import Served, served, until
 from tests.support.strangers import control_channel, stranger, usb_port
 
 
@@ -126,6 +127,30 @@ def test_port_and_serial_number_must_agree(ports: Ports) -> None:
         error = no_pen(bench.where, "PEN-2")
         assert (error.code, error.given) == (errors.WRONG_PEN, "PEN-2")
         assert "PEN-1" in error.message
+        with find(bench.where):  # it was let go of
+            pass
+
+
+def test_the_first_that_answers_to_its_name_is_not_kept_waiting_by_the_others(
+    ports: Ports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(link, "HELLO_S", 20.0)
+    with stranger("silence") as silent, usb(ports, "PEN-1") as bench:
+        begin = time.monotonic()
+        with discovery.first([Candidate(silent.port, USB), Candidate(bench.where, USB)], "PEN-1") as pen:
+            assert pen.info.serial == "PEN-1"
+        assert time.monotonic() - begin < 10.0
+    # The other thread ends with its port.
+    until(lambda: not any(thread.name == f"asking {silent.port}" for thread in threading.enumerate()), 30)
+
+
+def test_of_many_the_named_one_is_none(ports: Ports) -> None:
+    with stranger("silence") as silent, usb(ports, "PEN-1") as bench:
+        found = [Candidate(silent.port, USB), Candidate(bench.where, USB)]
+        with pytest.raises(NoDevice) as caught:
+            discovery.first(found, "PEN-2")
+        assert (caught.value.code, caught.value.given) == (errors.NO_DEVICE, "PEN-2")
+        assert silent.port in caught.value.message
         with find(bench.where):  # it was let go of
             pass
 

@@ -1,12 +1,14 @@
 """Files that are whole or not there, and readable by whom they should be."""
 
+import errno
 import os
+import socket
 import stat
 from pathlib import Path
 
 import pytest
 
-from pinprick.files import write_whole
+from pinprick.files import NotRegular, TooBig, read_bounded, read_with_mode, write_whole
 
 
 def mode(path: Path) -> int:
@@ -54,3 +56,77 @@ def test_a_write_that_fails_leaves_what_was(monkeypatch: pytest.MonkeyPatch, tmp
 def test_a_folder_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         write_whole(tmp_path / "no" / "file", b"x")
+
+
+@pytest.mark.parametrize("data", [b"", b"one\r\n\x1a\x00two"])
+def test_a_file_of_at_most_so_many_bytes_is_read(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(data)
+    path.chmod(0o640)
+    assert read_bounded(path, len(data)) == data
+    assert read_with_mode(path, 100) == (data, stat.S_IFREG | 0o640)
+    (tmp_path / "link").symlink_to(path)
+    assert read_bounded(tmp_path / "link", 100) == data
+
+
+def test_a_file_that_is_too_big_is_not_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(bytes(1001))
+    with pytest.raises(TooBig) as caught:
+        read_bounded(path, 1000)
+    assert (caught.value.size, caught.value.strerror) == (1001, "it has 1,001 bytes")
+    # One that says nothing of its size, as those below /proc, is read no further than that.
+    grown = os.stat_result((stat.S_IFREG, 0, 0, 1, 0, 0, 0, 0, 0, 0))
+    monkeypatch.setattr(os, "fstat", lambda _: grown)
+    with pytest.raises(TooBig) as caught:
+        read_bounded(path, 1000)
+    assert (caught.value.size, caught.value.strerror) == (None, "it has more than 1,000 bytes")
+
+
+def test_a_system_that_gives_little_at_a_time_is_asked_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(bytes(range(250)))
+    read = os.read
+    monkeypatch.setattr(os, "read", lambda descriptor, size: read(descriptor, min(size, 7)))
+    assert read_bounded(path, 1000) == bytes(range(250))
+
+    def not_now(*_: object) -> bytes:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    monkeypatch.setattr(os, "read", not_now)
+    with pytest.raises(BlockingIOError):
+        read_bounded(path, 1000)
+
+
+def test_a_pipe_is_refused_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    with pytest.raises(NotRegular, match="it is a pipe, not a regular file"):
+        read_bounded(path, 1000)
+    # And also when it took the place of a file since that was looked at.
+    (tmp_path / "file").write_bytes(b"")
+    looked_at = (tmp_path / "file").stat()
+    with monkeypatch.context() as raced:
+        raced.setattr(Path, "stat", lambda _: looked_at)
+        with pytest.raises(NotRegular, match="it is a pipe"):
+            read_bounded(path, 1000)
+
+
+def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / "socket"))
+        with pytest.raises(NotRegular, match="it is a socket"):
+            read_bounded(tmp_path / "socket", 1000)
+    with pytest.raises(NotRegular, match="it is a device"):
+        read_bounded(Path("/dev/zero"), 1000)
+    with pytest.raises(IsADirectoryError, match="Is a directory"):
+        read_bounded(tmp_path, 1000)
+    with pytest.raises(FileNotFoundError):
+        read_bounded(tmp_path / "no", 1000)
+
+
+@pytest.mark.parametrize("name", ["a\x00b", "a\ud800b", "n" * 256, "a/" * 5000])
+def test_a_name_that_no_file_can_have_is_an_error_of_the_system(tmp_path: Path, name: str) -> None:
+    with pytest.raises(OSError, match="name") as caught:
+        read_bounded(tmp_path / name, 1000)
+    assert caught.value.errno in (errno.EINVAL, errno.ENAMETOOLONG)

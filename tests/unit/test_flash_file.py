@@ -146,6 +146,21 @@ def test_a_change_that_does_not_reach_the_file_is_told_and_fails_on_the_pen(path
     file.close()
 
 
+def test_a_file_that_somebody_cut_short_is_written_no_more(path: Path) -> None:
+    file = create_flash(path, image())
+    told: list[OSError] = []
+    file.failed = told.append
+    pen = World(flash=file, strict=False)
+    pen.power_on()
+    pen.run_ms(100)
+    os.truncate(path, 1000)
+    with pytest.raises(OSError, match=r".+"):
+        write_and_read(pen)
+    assert "changed its size to 1,000 bytes" in str(told[0])
+    assert path.stat().st_size == 1000
+    file.close()
+
+
 def test_looking_for_the_provisioning_changes_nothing(path: Path) -> None:
     erased = create_flash(path, FlashImage())
     assert provision_in(erased) is None

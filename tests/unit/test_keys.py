@@ -70,6 +70,18 @@ def test_a_key_that_is_not_there(tmp_path: Path) -> None:
     assert caught.value.code == errors.KEY_MISSING
     assert str(key_path(7)) in caught.value.message
     assert refused(tmp_path).code == errors.KEY_MISSING  # a folder
+    os.mkfifo(tmp_path / "pipe", 0o600)
+    assert "it is a pipe" in refused(tmp_path / "pipe").message  # and nobody waits for who writes into it
+    for name in ("n" * 256, "a\x00b"):
+        error = refused(tmp_path / name)
+        assert error.code == errors.KEY_MISSING
+        assert "name" in error.message
+
+
+def test_a_key_is_not_written_where_no_file_can_be(tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        save_key(new_key(7), tmp_path / ("n" * 256) / "key")
+    assert caught.value.code == errors.FILE_UNWRITABLE
 
 
 def test_another_key_than_the_pen_wants(tmp_path: Path) -> None:

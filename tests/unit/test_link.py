@@ -9,7 +9,7 @@ from pencore import faults, wire
 from pencore.faults import Refusal
 from pinprick import errors, link
 from pinprick.device import Pen
-from pinprick.errors import NoDevice
+from pinprick.errors import NoDevice, PinprickError
 from pinprick.link import PenRefused
 from tests.support.served import LONG_ZONES, Served, Tampered, load, refused, small, until
 
@@ -214,7 +214,9 @@ def test_a_reset_pen_is_greeted_anew(monkeypatch: pytest.MonkeyPatch, bench: Ser
         assert caught.value.code == errors.PEN_SILENT
         bench.operator.do("power_on")
         bench.operator.do("wait", 100)
-        assert refused(pen.status).code == faults.WIRE_BAD_NONCE
+        with pytest.raises(PinprickError) as restarted:
+            pen.status()
+        assert (restarted.value.code, restarted.value.exit_code) == (errors.PEN_RESTARTED, 1)
         before = pen.info.nonce
         assert pen.hello().nonce != before
         assert pen.status().state == wire.SAFE
@@ -273,6 +275,13 @@ def test_pings_follow_the_pens_own_clock_where_that_is_faster(bench: Served, pen
     until(lambda: pen.state == wire.RUNNING)
     until(lambda: pen.state != wire.RUNNING, 60)
     assert bench.operator.needle().total.crossings == 5000  # 250 s, without a lapse
+
+
+def test_a_program_that_asks_no_more_holds_no_pen_where_that_is_wanted(bench: Served, pen: Pen) -> None:
+    load(pen)
+    pen.hold_while_asked(0.5)
+    pen.arm()
+    until(lambda: bench.state == wire.LOADED, 20)
 
 
 def test_a_reset_pen_is_pinged_no_more(bench: Served, pen: Pen) -> None:

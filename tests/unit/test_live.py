@@ -1,5 +1,6 @@
 """The live picture: what it shows, at every width, on every kind of terminal, of every state, however old."""
 
+import io
 import os
 from pathlib import Path
 
@@ -246,3 +247,12 @@ def test_help_takes_the_place_of_the_zones() -> None:
     assert "Finish, pressed twice" in told
     assert "zone 1" not in told.replace("RUNNING zone 1", "")
     assert "RUNNING" in told
+
+
+@pytest.mark.parametrize(("height", "told"), [(20, True), (60, False)])
+def test_a_picture_without_all_zones_says_so(height: int, told: bool) -> None:
+    zones = [ZoneView(f"zone {index}", 500, 500, 1000, 100) for index in range(14)]
+    view = SessionView("Full face", "SIM-0001", zones)
+    console = Console(width=80, height=height, record=True, file=io.StringIO())
+    console.print(view, height=height)
+    assert ("of 14" in console.export_text()) is told

@@ -6,6 +6,7 @@ import signal
 import sys
 import termios
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import StringIO
@@ -19,12 +20,18 @@ from pinprick.cli.following import Follower
 from pinprick.cli.keys_pressed import following_keys, keys_of
 from pinprick.cli.live import SessionView, ZoneView
 from pinprick.cli.output import Output
-from pinprick.cli.stopping import Stopper, stopping_on_signals
+from pinprick.cli.stopping import UNCONFIRMED, Stopper, stopping_on_signals
 from pinprick.device import Pen, Status
 from pinprick.errors import PinprickError
 from tests.support.served import LONG_ZONES, Served, Tampered, load, served, small, until
 
 STOP = b"\x18"
+
+
+@pytest.fixture(autouse=True)
+def nobody_ends_the_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An Output that no `reporting` ends would end this process."""
+    monkeypatch.setattr(Output, "end_within", lambda *_: None)
 
 
 class Stalled(Tampered):
@@ -93,6 +100,7 @@ def test_a_stop_does_not_wait_for_a_request_in_flight() -> None:
         assert pen.status().state in (wire.RUNNING, wire.FAULT)
         key.join(10)
         assert way.stopped.is_set()
+        until(lambda: bool(results))
         assert results == [(False, None)]
         until(lambda: bench.state == wire.FAULT)
 
@@ -172,11 +180,33 @@ def test_a_stop_that_nobody_confirms_says_so() -> None:
     results: list[tuple[bool, PinprickError | None]] = []
     with running() as (_, way, pen):
         way.deaf = True
-        told(results, pen).stop()
+        stopper = told(results, pen)
+        stopper.stop()
+        until(stopper.ended.is_set)
+        until(lambda: bool(results))
         (only,) = results
         assert only[1] is not None
         assert only[1].name == "PEN_SILENT"
         assert STOP in way.sent
+
+
+def test_every_press_sends_a_stop_though_an_earlier_one_is_unconfirmed() -> None:
+    results: list[tuple[bool, PinprickError | None]] = []
+    with running() as (bench, way, pen):
+        way.on_write = lambda data: None if data == STOP and way.sent.count(STOP) == 1 else data
+        way.deaf = True
+        stopper = told(results, pen)
+        begin = time.monotonic()
+        stopper.stop()
+        stopper.stop()
+        stopper.stop(by_signal=True)
+        assert time.monotonic() - begin < 1.0
+        assert way.sent.count(STOP) == 3
+        until(lambda: bench.state == wire.FAULT)
+        assert not stopper.ended.is_set()
+        way.deaf = False
+        until(lambda: bool(results), 20)
+        assert results == [(True, None)]
 
 
 # --- the loop ---------------------------------------------------------------------------------------------------------
@@ -235,6 +265,40 @@ def test_a_terminal_that_takes_nothing_holds_up_no_stop(monkeypatch: pytest.Monk
         assert terminal.held.is_set()
         assert stopped.is_set()
         assert (caught.value.code, caught.value.hint) == (faults.OPERATOR_STOP, "Go on like this.")
+
+
+@pytest.mark.parametrize("deaf", [False, True])
+def test_two_quick_signals_tell_what_became_of_the_stop(deaf: bool) -> None:
+    with running() as (bench, way, pen):
+        following, _ = follower(pen)
+
+        def twice() -> None:
+            way.deaf = deaf
+            os.kill(os.getpid(), signal.SIGINT)
+            way.stopped.wait(10)
+            while not ended.wait(0.02):
+                os.kill(os.getpid(), signal.SIGINT)
+
+        ended = threading.Event()
+        sender = threading.Thread(target=twice)
+
+        def follow() -> None:
+            with following.attached():
+                sender.start()
+                until(ended.is_set, 60)
+
+        # Signals that come after the end of `attached` are the test's own affair.
+        before = signal.signal(signal.SIGINT, lambda *_: None)
+        try:
+            with pytest.raises(PinprickError) as caught:
+                follow()
+        finally:
+            ended.set()
+            sender.join(10)
+            signal.signal(signal.SIGINT, before)
+        assert bench.state == wire.FAULT
+        told_of = (caught.value.name, caught.value.hint)
+        assert told_of == (("PEN_SILENT", UNCONFIRMED) if deaf else ("OPERATOR_STOP", "Go on like this."))
 
 
 def test_following_ends_where_the_pen_is_lost() -> None:

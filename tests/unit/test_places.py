@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from pinprick import places
+from pinprick import errors, places
+from pinprick.errors import InputError
+from tests.support.cli import Run, settle_terminal
 
 
 def test_the_environment_comes_first(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -34,6 +36,20 @@ def test_else_the_platform_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
     assert "pinprick" in places.data_folder().name
     if os.name == "posix":
         assert tmp_path in places.data_folder().parents
+
+
+@pytest.mark.parametrize("folder", ["n" * 256, "a/" * 2040])
+def test_a_name_too_long_for_any_folder(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, folder: str
+) -> None:
+    settle_terminal(monkeypatch)
+    monkeypatch.setenv("PINPRICK_RUNTIME_DIR", f"/{folder}")
+    with pytest.raises(InputError) as caught:
+        places.runtime_folder()
+    assert caught.value.code == errors.FILE_UNREADABLE
+    assert "PINPRICK_RUNTIME_DIR" in caught.value.message
+    run = Run(capsys, "devices", "--json")
+    assert (run.exit, run.result["error"]["name"]) == (2, "FILE_UNREADABLE")
 
 
 def test_an_empty_variable_is_none(monkeypatch: pytest.MonkeyPatch) -> None:

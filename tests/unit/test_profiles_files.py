@@ -1,6 +1,5 @@
 """Reading a profile file: every way in which it is no readable TOML text has its own message."""
 
-import io
 import os
 from pathlib import Path
 
@@ -48,15 +47,23 @@ def test_folder(tmp_path: Path) -> None:
 def test_unreadable_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "face.toml"
     path.write_text(GOOD)
-    path.chmod(0)
 
     # Whoever runs the tests as root may read everything: refuse as the system does for others.
-    def refuse(self: Path, mode: str) -> None:
-        raise PermissionError(13, os.strerror(13), str(self))
+    def refuse(path: Path, _: int) -> None:
+        raise PermissionError(13, os.strerror(13), str(path))
 
-    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     problem = problem_of(path)
     assert (problem.name, problem.message) == ("FILE_UNREADABLE", f"{path} cannot be read: Permission denied.")
+
+
+def test_a_pipe_is_refused_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "face.toml"
+    os.mkfifo(path)
+    problem = problem_of(path)
+    assert problem.name == "FILE_UNREADABLE"
+    assert problem.message == f"{path} cannot be read: it is a pipe, not a regular file."
+    assert problem_of(Path("/dev/zero")).name == "FILE_UNREADABLE"
 
 
 @pytest.mark.parametrize("data", [b"", b"  \n\t\n", b"\xef\xbb\xbf"])
@@ -121,21 +128,12 @@ def test_size_is_held_to_the_byte(tmp_path: Path) -> None:
 
 
 def test_file_that_hides_its_size_is_read_no_further(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A device or a pipe says 0 bytes and may never end."""
+    """One that the system makes up as it is read says 0 bytes and may never end."""
     path = tmp_path / "face.toml"
-    path.touch()
+    path.write_bytes(b"#" * (SIZE_MAX + 1))
     told = os.stat_result([*path.stat()[:6], 0, *path.stat()[7:]])
-    monkeypatch.setattr(Path, "stat", lambda *_args, **_options: told)
-    asked = []
-
-    class Endless(io.BytesIO):
-        def read(self, size: int | None = -1, /) -> bytes:
-            asked.append(size)
-            return super().read(size)
-
-    monkeypatch.setattr(Path, "open", lambda *_args: Endless(b"#" * 10_000_000))
+    monkeypatch.setattr(os, "fstat", lambda _: told)
     problem = problem_of(path)
-    assert asked == [SIZE_MAX + 1]
     assert (problem.name, problem.given) == ("FILE_TOO_BIG", None)
     assert problem.message.endswith("has more than 65,536 bytes; no profile has more than 65,536, so it was not read.")
 

@@ -251,6 +251,9 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError) as caught:
         RecordStore(tmp_path / "file").save(make(), SERIAL, 1)
+    assert caught.value.code == errors.FILE_UNREADABLE  # who knows what is kept there
+    with pytest.raises(InputError) as caught:
+        RecordStore(Path("/proc/no/records")).save(make(), SERIAL, 1)
     assert caught.value.code == errors.FILE_UNWRITABLE
 
 

@@ -268,6 +268,21 @@ def test_what_is_no_export_is_refused(tmp_path: Path, text: str) -> None:
 def test_a_file_that_is_not_there_is_said_so(tmp_path: Path) -> None:
     raised(InputError, errors.FILE_MISSING, lambda: read_export(tmp_path / "no"))
     raised(InputError, errors.FILE_UNREADABLE, lambda: read_export(tmp_path))
+    os.mkfifo(tmp_path / "pipe")
+    raised(InputError, errors.FILE_UNREADABLE, lambda: read_export(tmp_path / "pipe"))
+    with (tmp_path / "huge").open("wb") as file:
+        file.truncate(1 << 40)
+    raised(InputError, errors.FILE_TOO_BIG, lambda: read_export(tmp_path / "huge"))
+
+
+def test_nothing_is_imported_beside_what_cannot_be_read(exported: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    raised(InputError, errors.FILE_UNREADABLE, lambda: import_records(exported, RecordStore(tmp_path / "file")))
+    other = RecordStore(tmp_path / "other")
+    other.pen_folder(SERIAL).parent.mkdir()
+    other.pen_folder(SERIAL).write_text("")
+    raised(InputError, errors.FILE_UNREADABLE, lambda: import_records(exported, other))
+    assert [path.name for path in other.folder.iterdir()] == [other.pen_folder(SERIAL).name]
 
 
 def test_a_fork_is_refused_before_anything_is_kept(exported: Path, tmp_path: Path) -> None:
@@ -318,6 +333,7 @@ def test_what_is_not_a_file_is_never_replaced(tmp_path: Path, force: bool) -> No
         error = raised(InputError, errors.FILE_UNWRITABLE, partial(write_export, "x", path, force=force))
         assert "not a file" in error.message
     raised(InputError, errors.FILE_UNWRITABLE, lambda: write_export("x", tmp_path / "no" / "out", force=force))
+    raised(InputError, errors.FILE_UNWRITABLE, lambda: write_export("x", tmp_path / "a\x00b", force=force))
 
 
 @pytest.mark.parametrize("step", ["mkstemp", "fsync", "replace"])

@@ -157,3 +157,110 @@ def test_a_profile_may_be_written_out_or_changed_in_its_place() -> None:
 def zones(scenario: Scenario) -> int:
     """Return how many zones the profile has."""
     return len(scenario.profile["zone"])
+
+
+# --- files that would show nothing ------------------------------------------------------------------------------------
+def expecting(what: str, op: str, value: str, more: str = "") -> str:
+    """Return a scenario with one expectation."""
+    head = GOOD.replace(GOOD[GOOD.index("expect") :], "")
+    return f'{head}expect = [{{ what = "{what}", op = "{op}", value = {value}{more} }}]\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "given", "allowed"),
+    [
+        (GOOD[: GOOD.index("expect")] + "expect = []\n", ("expect",), "[]", "at least one"),
+        (expecting("needle.strokes", "!=", "nan"), ("expect", 0), "NaN", "a number"),
+        (expecting("needle.strokes", "<", "nan"), ("expect", 0), "NaN", "a number"),
+        (expecting("needle.strokes", "<=", "inf"), ("expect", 0), "Infinity", "a number"),
+        (expecting("needle.strokes", "<", "1e9999999"), ("expect", 0), "1E+9999999", "a number"),
+        (expecting("needle.strokes", "in", "[]"), ("expect", 0), "[]", "a number"),
+        (expecting("needle.strokes", "!=", "7", ", tolerance = 5"), ("expect", 0, "tolerance"), "5", "=="),
+        (expecting("needle.strokes", "in", "[7]", ", tolerance = 5"), ("expect", 0, "tolerance"), "5", "=="),
+        (expecting("state", "==", "'SAFE'", ", tolerance = 5"), ("expect", 0, "tolerance"), "5", "=="),
+        (expecting("needle.strokes", "==", "7", ", tolerance = 1e30"), ("expect", 0, "tolerance"), "1E+30", "to 1000"),
+        (expecting("needle.strokes", "==", "7", ", tolerance = -1"), ("expect", 0, "tolerance"), "-1", "from 0"),
+        (expecting("record.ended", "contains", "''"), ("expect", 0), "", "at least one character"),
+        (expecting("needle.zones.99.strokes", "==", "0"), ("expect", 0), "99", "zones 0 to 1"),
+        (expecting("record.zones.2.made", "!=", "5"), ("expect", 0), "2", "zones 0 to 1"),
+        (GOOD + 'act = [{ do = "bytes" }]', ("act", 0), "", "either text or hex"),
+        (GOOD + 'act = [{ do = "bytes", text = "a", hex = "00" }]', ("act", 0), "both", "either text or hex"),
+        (GOOD + 'act = [{ do = "bytes", text = "" }]', ("act", 0, "text"), "", "a text"),
+        (GOOD + 'act = [{ do = "bytes", text = 5 }]', ("act", 0, "text"), "5", "a text"),
+        (GOOD + 'act = [{ do = "bytes", text = "ab", repeat = 500001 }]', ("act", 0, "repeat"), "500001", "1000000"),
+    ],
+)
+def test_what_would_show_nothing_is_refused(text: str, path: tuple[str | int, ...], given: str, allowed: str) -> None:
+    (finding,) = found(text)
+    assert (finding.path, finding.given) == (path, given)
+    assert allowed in finding.allowed
+
+
+def test_a_zone_that_a_load_adds_can_be_asked_about() -> None:
+    zone = '{ area = "cheek", side = "left", depth_mm = 0.4, strokes = 12, rate_per_s = 60 }'
+    text = expecting("needle.zones.2.strokes", "==", "0")
+    (missing,) = found(text)
+    assert missing.given == "2"
+    assert len(of(text + f'act = [{{ do = "load", with = {{ zone = [{zone}, {zone}, {zone}] }} }}]').expects) == 1
+
+
+# --- files that mean no good ------------------------------------------------------------------------------------------
+def waiting(text: str) -> str:
+    return GOOD + f'act = [{{ do = "wait", when = "{text}" }}]'
+
+
+HUGE = "9" * 5000
+BAD = [
+    (waiting("needle.strokes < Infinity"), ("act", 0, "when"), "'Infinity'"),
+    (waiting("needle.strokes == sNaN"), ("act", 0, "when"), "'sNaN'"),
+    (waiting("needle.strokes == 1e9999999"), ("act", 0, "when"), "'1e9999999'"),
+    (waiting(f"needle.strokes == {'1' * 10_000}"), ("act", 0, "when"), "nothing that needle.strokes can be"),
+    (waiting("needle.strokes == 99999999999999999999"), ("act", 0, "when"), "nothing that needle.strokes can be"),
+    (waiting(f"needle.zones.{HUGE}.strokes == 0"), ("act", 0, "when"), "Nothing is called"),
+    (expecting(f"needle.zones.{HUGE}.strokes", "==", "0"), ("expect", 0), "Nothing is called"),
+    (expecting(f"hello.zone_caps_um.{HUGE}", "==", "0"), ("expect", 0), "Nothing is called"),
+    (expecting("needle.strokes", "==", "0x" + "f" * 5000), ("expect", 0), "thousands of digits"),
+    (expecting("needle.strokes", "==", HUGE), (), "too many digits"),
+    (GOOD.replace("motion_s = 1", "motion_s = 1e9999999"), ("motion_s",), "from 0 to 3600"),
+    (GOOD.replace("motion_s = 1", "motion_s = -1"), ("motion_s",), "from 0 to 3600"),
+    (GOOD + 'act = [{ do = "load", with = { zone = 3 } }]', ("act", 0, "with", "zone"), "at least one"),
+    (GOOD + 'act = [{ do = "load", with = { limits = 3 } }]', ("act", 0, "with"), "'limits.depth_mm' is missing"),
+    (
+        GOOD + 'act = [{ do = "load", with = { "limits.depth_mm" = 1e9999999 } }]',
+        ("act", 0, "with", "limits", "depth_mm"),
+        "millimetres",
+    ),
+    (
+        GOOD + f'act = [{{ do = "load", with = {{ "zone.{HUGE}.strokes" = 1 }} }}]',
+        ("act", 0, "with", f"zone.{HUGE}.strokes"),
+        "nothing at",
+    ),
+    (GOOD + 'act = [{ do = "load", patch = [[-1, 1]] }]', ("act", 0, "patch"), "no byte"),
+    (GOOD + 'act = [{ do = "load", patch = [[1, 256]] }]', ("act", 0, "patch"), "no byte"),
+    (GOOD + f"act = {'[' * 3000}{']' * 3000}", (), "nested too deep"),
+    (GOOD + f"profile{'.a' * 3000} = 1", (), "nested too deep"),
+    (
+        GOOD + 'act = [{ do = "wait", after_ms = 3600000 }, { do = "wait", after_ms = 3600000, at_ms = 1 }]',
+        ("act",),
+        "too long",
+    ),
+    (GOOD + "[[act]]\ndo = 'wait'\nafter_ms = 3600000\n" * 40, ("act",), "too long"),
+]
+
+
+@pytest.mark.parametrize(("text", "path", "said"), BAD)
+def test_what_would_crash_or_never_end_is_refused(text: str, path: tuple[str | int, ...], said: str) -> None:
+    findings = found(text)
+    assert path in [finding.path for finding in findings]
+    assert any(said in finding.message for finding in findings)
+
+
+@pytest.mark.parametrize("reason", [UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid"), OSError(22, "it is a pipe")])
+def test_a_profile_that_can_not_be_read_is_named(reason: Exception) -> None:
+    def none(_: str) -> str:
+        raise reason
+
+    with pytest.raises(BadScenario) as bad:
+        parse(GOOD, "test.toml", none)
+    assert bad.value.findings[0].path == ("profile", "file")
+    assert bad.value.findings[0].given == "profiles/two-zones.toml"

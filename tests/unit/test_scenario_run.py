@@ -5,10 +5,10 @@ import pytest
 from pencore import faults
 from pencore.digest import ZERO_DIGEST
 from pencore.record import Record, RecordZone
-from pensim.scenario import checks
+from pensim.scenario import checks, run
 from pensim.scenario.run import play
-from pensim.scenario.targets import InProcess, Lacks
-from tests.support.bench import BOOK, Bench
+from pensim.scenario.targets import Lacks
+from tests.support.bench import Bench
 from tests.support.scenario_files import of, play_here, served_target
 
 HEAD = """
@@ -106,15 +106,6 @@ def test_a_pen_with_a_session_loaded_is_left_alone_and_one_with_a_past_is_not() 
             play(scenario, target)
 
 
-def test_a_file_that_is_changed_while_the_pen_has_power_is_refused() -> None:
-    text = HEAD + SAFE + 'act = [{ do = "tamper", file = "ledger.bin", how = "remove" }]\n'
-    scenario = of(text)
-    target = InProcess(scenario, 0, BOOK)
-    with pytest.raises(Lacks, match="without power"):
-        play(scenario, target)
-    target.close()
-
-
 def test_a_pen_whose_profile_is_gone_from_memory_says_so() -> None:
     pen = Bench()
     pen.load_new()
@@ -172,3 +163,39 @@ def test_what_a_file_allows_is_no_problem() -> None:
     needle = checks.Needle({"1.0": tally(3, 900.0)}, "out", ("0.1 s depth_limit depth_um=900",))
     assert list(checks.problems(needle, {"1.0": (10, 200)}, [], []))
     assert not list(checks.problems(needle, {"1.0": (10, 200)}, [], ["depth_limit"]))
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ('greet = false\nact = [{ do = "replay", refused = "NO_ANSWER", within_ms = 10 }]', "no request was made yet"),
+        ('act = [{ do = "replay" }]', "no request was made yet"),
+        ('act = [{ do = "tamper", file = "ledger.bin", how = "remove" }]', "the pen has power"),
+        ('act = [{ do = "ask", method = "load.chunk", params = { offset = 0, data = 5 } }]', "given as hex digits"),
+        ('act = [{ do = "load", patch = [[99999999, 1]] }]', "there is no byte 99999999"),
+        ('act = [{ do = "load", with = { "limits.strokes" = 0xFFFFFFFFFFFFFFFFFFFF } }]', "binary form"),
+    ],
+)
+def test_what_only_the_run_can_tell_breaks_it(lines: str, said: str) -> None:
+    went = play_here(of(HEAD + SAFE + lines))
+    assert went.broken is not None
+    assert went.broken.path == ("act", 0)
+    assert said in went.broken.found
+
+
+def test_a_run_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "LASTS_MOST_MS", 60_000)
+    never = '{ do = "ask", method = "ping", refused = "NO_ANSWER", within_ms = 50_000 }'
+    acts = f'act = [{{ do = "power_cut" }}, {", ".join([never] * 3)}]'
+    went = play_here(of(HEAD + SAFE + acts))
+    assert went.broken is not None
+    assert went.broken.expected == "an end within 60,000 ms"
+    assert went.events[-1].at_ms < 61_000
+
+
+def test_a_file_that_no_flash_can_have_breaks_the_run() -> None:
+    acts = 'act = [{ do = "power_cut" }, { do = "tamper", file = "../ledger.bin", how = "cut" }]'
+    went = play_here(of(HEAD + SAFE + acts))
+    assert went.broken is not None
+    assert went.broken.path == ("act", 1)
+    assert "../ledger.bin can't be tampered with" in went.broken.found

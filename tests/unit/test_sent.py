@@ -1,7 +1,9 @@
 """The profiles sent are kept as they were sent: before the pen is asked, and for as long as a session may go on."""
 
+import os
 import stat
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from pinprick.device import Pen
 from pinprick.errors import InputError, NoDevice, PinprickError
 from pinprick.keys import ClinicKey
 from pinprick.link import PenRefused
+from pinprick.records import RecordStore
 from pinprick.sent import SentProfiles
 from tests.support.profiles import CHEEK, NOW, PERIORBITAL, data
 from tests.support.served import LONG_ZONES, Served, Tampered, refused, small, until
@@ -104,6 +107,43 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         SentProfiles(tmp_path / "file").keep(SERIAL, 1, made())
     assert caught.value.code == errors.FILE_UNWRITABLE
+
+
+@pytest.mark.parametrize("name", ["n" * 256, "a/" * 3000, "file"])
+def test_a_folder_that_cannot_be_read_is_not_an_empty_one(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").write_text("")
+    elsewhere = SentProfiles(tmp_path / name)
+    with pytest.raises(InputError) as caught:
+        elsewhere.get(SERIAL, 1)
+    assert caught.value.code == errors.FILE_UNREADABLE
+    with pytest.raises(InputError) as caught:
+        elsewhere.keep(SERIAL, 1, made())
+    assert caught.value.code == errors.FILE_UNWRITABLE
+    elsewhere.settle(SERIAL, 1, made())  # no reason not to go on
+    elsewhere.drop(SERIAL, 1, made())
+
+
+def test_a_copy_that_is_a_pipe_keeps_nobody_waiting(sent: SentProfiles) -> None:
+    sent.keep(SERIAL, 1, made())
+    (path,) = sent.folder.rglob("*.ppf")
+    os.mkfifo(path.with_name("session-00000001-0.ppf"))
+    assert sent.get(SERIAL, 1) == made()
+    path.unlink()
+    with pytest.raises(InputError, match="it is a pipe") as caught:
+        sent.get(SERIAL, 1)
+    assert caught.value.code == errors.FILE_UNREADABLE
+
+
+def test_sessions_of_nine_digits_are_kept_apart(sent: SentProfiles) -> None:
+    first, second, later = (made(session, issued_at=NOW) for session in (123_456_780, 123_456_789, 123_456_801))
+    sent.keep(SERIAL, 123_456_780, first)
+    sent.keep(SERIAL, 123_456_789, second)
+    sent.settle(SERIAL, 123_456_789, second)
+    assert sent.get(SERIAL, 123_456_780) == first
+    (sent.folder / "pen-SIM-0001" / "session-²-.ppf").write_text("mine")
+    sent.keep(SERIAL, 123_456_801, later)
+    assert sent.get(SERIAL, 123_456_780) is None
+    assert sent.get(SERIAL, 123_456_789) == second
 
 
 def test_it_is_in_the_data_folder_when_none_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -209,6 +249,29 @@ def test_what_has_no_binary_form_is_refused_like_any_other(pen: Pen, sent: SentP
     assert refused(lambda: pen.load(small(), sent=sent, issued_at=-1)).field == "issued_at"
     assert refused(lambda: pen.load(small(name=""), sent=sent, issued_at=NOW)).field == "name"
     assert not sent.folder.exists()
+
+
+def test_nothing_is_loaded_while_what_is_kept_of_the_pen_cannot_be_read(
+    bench: Served, pen: Pen, sent: SentProfiles, tmp_path: Path
+) -> None:
+    (tmp_path / "records").write_text("")
+    with pytest.raises(InputError) as caught:
+        pen.load(small(), records=RecordStore(tmp_path / "records"), sent=sent, issued_at=NOW)
+    assert caught.value.code == errors.FILE_UNREADABLE
+    assert bench.state == wire.SAFE
+    assert not sent.folder.exists()
+
+
+@pytest.mark.parametrize("shown", [-1.0, 2.0**32])
+def test_a_clock_that_is_wrong_is_to_blame(
+    monkeypatch: pytest.MonkeyPatch, bench: Served, pen: Pen, shown: float
+) -> None:
+    with monkeypatch.context() as wrong:
+        wrong.setattr(time, "time", lambda: shown)
+        with pytest.raises(InputError) as caught:
+            pen.load(small())
+    assert caught.value.code == errors.CLOCK_WRONG
+    assert bench.state == wire.SAFE
 
 
 def test_there_is_nothing_to_go_on_with(pen: Pen, sent: SentProfiles) -> None:

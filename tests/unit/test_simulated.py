@@ -1,8 +1,10 @@
 """How simulated pens register, are found while they run and only then, and are provoked."""
 
 import json
+import os
 import socket
 import stat
+import time
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
@@ -80,11 +82,13 @@ def test_whoever_lost_its_place_leaves_the_other_alone(folder: Path) -> None:
         {"port": None},
         {"control": 5},
         {"control": "127.0.0.1"},
+        {"control": "127.0.0.1:-1"},
+        {"control": "elsewhere.example:7"},
         {"control": "127.0.0.1:http"},
         {"control": ":99999"},
         {"token": ["secret"]},
-        {"token": "another"},
-        {"serial": "SIM-0009"},
+        {"token": "another", "pid": 2**40},
+        {"serial": "SIM-0009", "pid": 0x7FFF_FFFF},
         {"pid": "1"},
     ],
     ids=str,
@@ -108,10 +112,37 @@ def test_a_pen_that_is_too_busy_to_answer_keeps_its_place(monkeypatch: pytest.Mo
     with socket.create_server(("127.0.0.1", 0)) as silent:
         pen = Registration("SIM-0001", "p", f"127.0.0.1:{silent.getsockname()[1]}", "secret", 1)
         path = put(folder, "SIM-0001.json", {"schema": 1, **asdict(pen)})
-        assert registered() == []
+        assert registered(0.05) == []
+        assert registered(0.05, busy=True) == [pen]
         assert path.exists()
         with pytest.raises(InputError), registering(pen):
             pytest.fail("it may be alive")
+
+
+def test_busy_ones_are_asked_at_once_not_one_after_the_other(folder: Path) -> None:
+    with ExitStack() as stack:
+        for at in range(6):
+            silent = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+            pen = Registration(f"SIM-{at}", "p", f"127.0.0.1:{silent.getsockname()[1]}", "secret", os.getpid())
+            put(folder, f"SIM-{at}.json", {"schema": 1, **asdict(pen)})
+        begin = time.monotonic()
+        assert len(registered(0.5, busy=True)) == 6
+        assert time.monotonic() - begin < 2.5
+
+
+@pytest.mark.parametrize("change", [{"token": "another"}, {"serial": "SIM-0009"}], ids=str)
+def test_nothing_is_removed_while_its_process_lives(folder: Path, change: dict[str, object]) -> None:
+    with control_channel("SIM-0001", "p") as pen:
+        path = put(folder, "SIM-0001.json", {"schema": 1, **asdict(pen), **change})
+        assert registered() == []
+        assert path.exists()
+
+
+def test_a_pipe_among_the_files_holds_up_nobody(folder: Path) -> None:
+    folder.mkdir()
+    os.mkfifo(folder / "x.json")
+    with control_channel("SIM-0001", "p") as pen, registering(pen):
+        assert registered() == [pen]
 
 
 @pytest.mark.parametrize(

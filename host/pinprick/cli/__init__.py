@@ -5,9 +5,14 @@ Whatever happens, a person reads a sentence and a code, a program a result line,
 """
 
 import os
+import signal
 import sys
+import threading
 from collections.abc import Iterator, MutableMapping, Sequence
+from contextlib import contextmanager, suppress
 from importlib import import_module
+from pathlib import Path
+from types import FrameType
 from typing import Annotated, Any
 
 import typer
@@ -113,7 +118,7 @@ def root(
     """Make session profiles for a stepper-driven microneedling pen, load them onto a connected one, keep its records.
 
     Commands for a pen find it by themselves when one is connected; with several, name it: --serial-number or --port.
-    The pen's own trigger starts strokes, no command does. `pinprick stop` works at any time.
+    The pen's own trigger starts strokes, no command does. `pinprick stop` stops a pen in any state.
 
     Exit codes: 0 done; 1 failed, the pen's refusals and faults included; 2 bad arguments or input file; 3 no device;
     4 a hash, chain or signature does not match.
@@ -123,17 +128,72 @@ def root(
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line `argv` (default: this process's) and return its exit code; never raises an Exception."""
     words = list(sys.argv[1:] if argv is None else argv)
+    # A closed standard output is none for Python. What is asked for is done all the same: it may be a stop.
+    missing = sys.stdout is None
+    if missing:
+        # Open until the process ends.
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
+    try:
+        with _ended_by_signals():
+            code = _carry_out(words)
+        sys.stdout.flush()
+    except (OSError, ValueError) as error:
+        return _unheard(str(error))
+    return code or (_unheard("it is closed") if missing else 0)
+
+
+def _carry_out(words: list[str]) -> int:
     options = words[: words.index("--")] if "--" in words else words
     json_lines = "--json" in options
     try:
         return int(get_command(app)(args=words, prog_name="pinprick", standalone_mode=False) or 0)
     except typer.TyperException as error:
         return _misused(error, json_lines)
+    except (KeyboardInterrupt, typer.Abort):
+        # Before or after what `reporting` covers: in the middle of an import, say.
+        from pinprick.cli.output import interrupted
+
+        return interrupted(json_lines)
     except Exception as error:  # noqa: BLE001  # the outermost frame: an error becomes a sentence and a code here
         from pinprick.cli.output import crashed
 
         trace = "--debug" in options or os.environ.get("PINPRICK_DEBUG", "") not in ("", "0")
         return crashed(error, words, json_lines, trace)
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Have the signals that end a process end a command as Ctrl-C does: with a result, and the pen let go of.
+
+    What is ignored already (nohup) stays so, and whoever listens to signals itself goes before this.
+    """
+    names = ("SIGTERM", "SIGHUP") if threading.current_thread() is threading.main_thread() else ()
+    found = [signal.Signals[name] for name in names if name in signal.Signals.__members__]
+    found = [number for number in found if signal.getsignal(number) is signal.SIG_DFL]
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    try:
+        for number in found:
+            signal.signal(number, end)
+        yield
+    finally:
+        for number in found:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def _unheard(why: str) -> int:
+    """Say, where that is possible, that standard output takes nothing; return the exit code."""
+    with suppress(OSError, ValueError, AttributeError):
+        # Else Python tries once more at its end, and complains in its own words.
+        void = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(void, sys.stdout.fileno())
+        os.close(void)
+    with suppress(OSError, ValueError, AttributeError):
+        sys.stderr.write(f"pinprick: standard output cannot be written to: {why}\n")
+        sys.stderr.flush()
+    return 1
 
 
 def _misused(error: typer.TyperException, json_lines: bool) -> int:

@@ -22,7 +22,7 @@ from pinprick.cli.live import on_terminal
 from pinprick.cli.output import JsonOption, Output, reporting
 from pinprick.cli.pictures import Column
 from pinprick.errors import FILE_EXISTS, FILE_MISSING, FILE_TOO_BIG, FILE_UNREADABLE, FILE_UNWRITABLE, InputError
-from pinprick.files import write_whole
+from pinprick.files import TooBig, read_bounded, write_whole
 from pinprick.profiles.units import counted
 from pinprick.told import PenInfo
 
@@ -205,9 +205,9 @@ def image(
 
 def _bytes(file: Path) -> bytes:
     try:
-        if file.stat().st_size > images.IMAGE_MOST:
-            raise InputError(FILE_TOO_BIG, f"{file} is far bigger than an image for a Pico.", field="FILE")
-        return file.read_bytes()
+        return read_bounded(file, images.IMAGE_MOST)
+    except TooBig:
+        raise InputError(FILE_TOO_BIG, f"{file} is far bigger than an image for a Pico.", field="FILE") from None
     except FileNotFoundError:
         raise InputError(FILE_MISSING, f"There is no file {file}.", field="FILE") from None
     except OSError as error:

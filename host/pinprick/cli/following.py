@@ -7,7 +7,7 @@ elsewhere, as events for a program. A stop takes no part in this: it goes out in
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from queue import Empty, SimpleQueue
 
@@ -16,9 +16,9 @@ from pinprick import wording
 from pinprick.cli import keys_pressed, pictures
 from pinprick.cli.live import DRIVEN, SessionView, watching
 from pinprick.cli.output import Output, printable
-from pinprick.cli.stopping import Stopper, stopping_on_signals
+from pinprick.cli.stopping import UNCONFIRMED, Stopper, stopping_on_signals
 from pinprick.device import FaultNotice, Pen, PenFault, PenRefused, StateChange, Telemetry, Update
-from pinprick.errors import NoDevice, PinprickError, code_name
+from pinprick.errors import PEN_RESTARTED, PEN_SILENT, NoDevice, PinprickError, code_name
 from pinprick.profiles.units import counted, mm
 
 KEYS = (("space/s", "stop"), ("p", "pause"), ("n", "next zone"), ("f", "finish"), ("?", "help"))
@@ -41,8 +41,12 @@ _WAKE_S = 0.2
 _TWICE_S = 4.0
 _WAITING_MOST = 1000
 _STOP_SEEN_S = 8.0
+_STUCK_S = 2.0
+"""An armed pen is held only while the main thread asks it something at least this often; it does so every second."""
+_END_S = 5.0
+"""How long after a stop by a signal the main thread may take to end."""
 
-Event = Update | str | tuple[bool, PinprickError | None]
+Event = Update | str | PinprickError | None
 """An update of the pen, a key, or what became of a stop."""
 
 
@@ -58,7 +62,7 @@ class Follower:
         self._view = view
         self._go_on = go_on
         self._events: SimpleQueue[Event] = SimpleQueue()
-        self._stopper = Stopper(pen, lambda by_signal, error: self._events.put((by_signal, error)))
+        self._stopper = Stopper(pen, self._stop_ended)
         self._actions: Mapping[str, Callable[[], None]] = {
             "p": self._pause,
             "n": self._choose_next,
@@ -67,8 +71,6 @@ class Follower:
         }
         self._ask_at = 0.0
         self._finish_until = 0.0
-        self._stop_told = False
-        self._stop_failed: PinprickError | None = None
         self._said: tuple[int, int | None] | None = None
         self._began = time.monotonic()
         self.drawn = False
@@ -83,6 +85,7 @@ class Follower:
         if not keys_pressed.available():
             self._view.keys, self._view.help_lines = NO_KEYS, ()
         end = self._pen.listen(self._hear)
+        self._pen.hold_while_asked(_STUCK_S)
         try:
             with (
                 stopping_on_signals(self._stopper),
@@ -94,20 +97,24 @@ class Follower:
                     self._out.say(f"Keys: {keys}.", style="dim")
                 try:
                     yield
-                except (NoDevice, PenRefused) as error:
-                    if isinstance(error, NoDevice) or error.code == faults.WIRE_BAD_NONCE:
-                        self._view.lost = True
+                except PinprickError as error:
+                    self._view.lost = isinstance(error, NoDevice) or error.code == PEN_RESTARTED
                     raise
                 finally:
                     self._view.ended = True
+        except KeyboardInterrupt:
+            # Only a second Ctrl-C raises it: the stop was sent before.
+            if not self._stopper.by_signal.is_set():
+                raise
+            raise self._outcome() from None
         finally:
             end()
 
     def follow(self, ended: Callable[[], bool]) -> None:
         """Take in what happens until `ended`, which is asked after everything that happens, or until somebody leaves.
 
-        Raises NoDevice when the pen is lost, PenRefused WIRE_BAD_NONCE when it was reset, and, after a stop by Ctrl-C,
-        PinprickError OPERATOR_STOP or what went wrong with it.
+        Raises NoDevice when the pen is lost, PinprickError PEN_RESTARTED when it was reset, and, after a stop by
+        Ctrl-C, PinprickError OPERATOR_STOP or what went wrong with it.
         """
         self.ask()
         while True:
@@ -148,12 +155,31 @@ class Follower:
     def _end_stopped(self) -> None:
         """Wait for what became of the stop that a signal asked for, and raise it."""
         deadline = time.monotonic() + _STOP_SEEN_S
-        while not self._stop_told and time.monotonic() < deadline:
+        while not self._stopper.ended.is_set() and time.monotonic() < deadline:
             self._take(_WAKE_S)
-        if self._stop_failed is not None:
-            raise self._stop_failed
-        self.ask()
-        raise PinprickError(faults.OPERATOR_STOP, wording.of(faults.OPERATOR_STOP).what, hint=self._go_on())
+        self._take(0)
+        if self._stopper.ended.is_set() and self._stopper.error is None:
+            # It has stopped, whatever comes of asking how far it got.
+            with suppress(PinprickError):
+                self.ask()
+        raise self._outcome()
+
+    def _outcome(self) -> PinprickError:
+        """Return what became of the stop that a signal asked for."""
+        error = self._stopper.error
+        if not self._stopper.ended.is_set():
+            error = NoDevice(PEN_SILENT, f"The pen at {self._pen.port} does not answer.", field="--port")
+        if error is None:
+            return PinprickError(faults.OPERATOR_STOP, wording.of(faults.OPERATOR_STOP).what, hint=self._go_on())
+        error.hint = error.hint or UNCONFIRMED
+        return error
+
+    def _stop_ended(self, by_signal: bool, error: PinprickError | None) -> None:
+        """Take in what became of a stop; in a thread of its own."""
+        if by_signal:
+            # Somebody may have stopped reading what the main thread writes.
+            self._out.end_within(_END_S, PinprickError.exit_code if error is None else error.exit_code)
+        self._events.put(error)
 
     # --- what is heard -----------------------------------------------------------------------------------------------
     def _hear(self, update: Update) -> None:
@@ -195,11 +221,8 @@ class Follower:
         if isinstance(event, str):
             if not self._stopper.by_signal.is_set():
                 self._press(event)
-        elif isinstance(event, tuple):
-            by_signal, error = event
-            if by_signal:
-                self._stop_told, self._stop_failed = True, error
-            view.note = "" if error is None else f"{error.message} {error.hint or wording.of(error.code).client}"
+        elif event is None or isinstance(event, PinprickError):
+            view.note = "" if event is None else f"{event.message} {event.hint or wording.of(event.code).client}"
             self._ask_at = 0.0
         elif isinstance(event, Telemetry):
             self.reached.add(event.state)
@@ -249,8 +272,6 @@ class Follower:
         try:
             action()
         except (PenRefused, PenFault) as refused:
-            if refused.code == faults.WIRE_BAD_NONCE:
-                raise
             self.say(refused.message)
         self._ask_at = 0.0
 

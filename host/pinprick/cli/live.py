@@ -188,6 +188,7 @@ class _Picture:
         self._plain = console.options.ascii_only
         self._width = width
         self._old = "dim" if view.stale else ""
+        self._depth_bar = False
 
     def drawn(self, height: int) -> RenderableType:
         """Return the whole picture, no higher than `height` where that is possible; the keys are never left out."""
@@ -207,7 +208,7 @@ class _Picture:
             parts += self._help()[: max(0, room)]
         elif view.zones and room >= 4:
             shown = _shown(view, room - 3)
-            parts += [Text(""), self._table(shown), self._legend()]
+            parts += [Text(""), self._table(shown), self._legend(shown)]
         return Group(*parts, *bottom)
 
     # --- what is said above ------------------------------------------------------------------------------------------
@@ -321,6 +322,7 @@ class _Picture:
         depths = max(len("0.00/0.00"), *(len(_depths(view, zone)) for zone in view.zones))
         counts = max(len("strokes"), *(len(_of(zone.budget, zone.budget)) for zone in view.zones))
         depth_bar, strokes_bar = _bars(self._width - names - depths - counts - 1 - _GAP * 3)
+        self._depth_bar = depth_bar > 0
         scale = max(zone.cap_um for zone in view.zones)
         table = Table.grid(padding=(0, _GAP, 0, 0))
         columns = [(names, "zone"), (depth_bar, "depth"), (depths, "mm"), (strokes_bar, ""), (counts, "strokes")]
@@ -349,9 +351,13 @@ class _Picture:
             return "*" if self._plain else "✓"
         return (">" if self._plain else "◂") if here else " "
 
-    def _legend(self) -> Text:
-        words = ("the needle", "set", "cap of the area") if self._view.needle else ("set", "limit", "cap of the area")
-        legend = pictures.legend(self._console, words)
+    def _legend(self, shown: range) -> Text:
+        """Return what the bars mean, if there are any, and which zones are shown, if not all are."""
+        view = self._view
+        words = ("the needle", "set", "cap of the area") if view.needle else ("set", "limit", "cap of the area")
+        legend = pictures.legend(self._console, words) if self._depth_bar else Text()
+        if len(shown) < len(view.zones):
+            legend.append(f"zones {shown[0] + 1} to {shown[-1] + 1} of {len(view.zones)}", "bold")
         legend.no_wrap = True
         return legend
 

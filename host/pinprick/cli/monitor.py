@@ -108,7 +108,7 @@ class _Monitor:
     def _go_on(self) -> str:
         left = sum(zone.left for zone in self._view.zones)
         if not left:
-            return "`pinprick clear` leaves the stop."
+            return "`pinprick clear` leaves the stop; `pinprick records pull` fetches the records."
         return f"`pinprick clear`, then `pinprick arm` and `pinprick monitor` go on: {counted(left, 'stroke')} left."
 
 

@@ -18,6 +18,7 @@ standard error; programs read everything on standard output, and the last line i
 import json
 import os
 import sys
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
@@ -53,6 +54,7 @@ class Output:
         self.console = _console()
         self.error_console = _console(stderr=True)
         self._result: dict[str, Any] = {}
+        self._end: threading.Timer | None = None
 
     def say(self, *renderables: RenderableType, style: str | None = None) -> None:
         """Print for people; a program hears nothing. Text is printed as it is: rich's markup is off."""
@@ -73,6 +75,18 @@ class Output:
     def result(self, **fields: object) -> None:
         """Add `fields` to the result, the last line that a program reads, whether the command ends well or not."""
         self._result.update(fields)
+
+    def end_within(self, seconds: float, code: int) -> None:
+        """End the process with `code` if the command hasn't ended by then: what it writes to may take nothing more."""
+        if self._end is None:
+            self._end = threading.Timer(seconds, os._exit, (code,))
+            self._end.daemon = True
+            self._end.start()
+
+    def ended(self) -> None:
+        """Know that the command has ended by itself."""
+        if self._end is not None:
+            self._end.cancel()
 
     def succeed(self) -> None:
         """End well: print the result line."""
@@ -149,10 +163,22 @@ def reporting(json_lines: bool = False) -> Iterator[Output]:
         out.fail(error)
         raise typer.Exit(error.exit_code) from None
     except KeyboardInterrupt:
-        stopped = PinprickError(INTERRUPTED, wording.of(INTERRUPTED).what)
-        out.fail(stopped)
-        raise typer.Exit(stopped.exit_code) from None
-    out.succeed()
+        raise typer.Exit(_interrupted(out)) from None
+    else:
+        out.succeed()
+    finally:
+        out.ended()
+
+
+def _interrupted(out: Output) -> int:
+    stopped = PinprickError(INTERRUPTED, wording.of(INTERRUPTED).what)
+    out.fail(stopped)
+    return stopped.exit_code
+
+
+def interrupted(json_lines: bool) -> int:
+    """Say that the tool was ended from outside; return the exit code."""
+    return _interrupted(Output(json_lines))
 
 
 def crashed(error: BaseException, argv: Sequence[str], json_lines: bool, trace: bool) -> int:

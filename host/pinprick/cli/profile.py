@@ -28,6 +28,7 @@ from pinprick.profiles import (
 from pinprick.profiles import edit as editing
 from pinprick.profiles.model import AREA_NAMES
 from pinprick.profiles.units import counted, mm_number, to_mm, whole_um
+from pinprick.records import write_export
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown")
 
@@ -93,7 +94,7 @@ def new(
         text = editing.edit(text, {path: value for path, value in given.items() if value is not None})
         made = parse_profile(text, "new profile")
         if out is not None:
-            _write(out, text, force)
+            write_export(text, out, force=force)
         remarks = editing.remarks(made, today())
         out_.result(file=out, name=made.name, remarks=remarks, text=None if out else text)
         if out is None:
@@ -127,17 +128,6 @@ def _next_of(path: Path) -> str:
     # The cartridge of the last session may have expired since; the new one's expiry is what counts.
     last = parse_profile(text, str(path), issued_at=0)
     return editing.next_session(text, last.course.index, last.name, today(), str(path))
-
-
-def _write(path: Path, text: str, force: bool) -> None:
-    try:
-        with path.open("w" if force else "x", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-    except FileExistsError:
-        raise InputError(errors.FILE_EXISTS, f"{path} exists already and was left as it is.", field="--out") from None
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise InputError(errors.FILE_UNWRITABLE, f"{path} cannot be written: {reason}.", field="--out") from None
 
 
 # --- check ----------------------------------------------------------------------------------------------------------

@@ -87,7 +87,7 @@ def _zone_table(out: Output, shown: Profile, bounds: Bounds) -> tuple[Table, boo
             pictures.bar(out.console, _SHARE_WIDTH, budget, (count, budget)) for count in counts
         ]
         columns.insert(6, Column("of the session", shares, left=True))
-        columns.insert(7, Column("", [f"{100 * count // budget}%" for count in counts], "dim"))
+        columns.insert(7, Column("", [f"{(200 * count + budget) // (2 * budget)}%" for count in counts], "dim"))
     # The bar's own gap, and as much to the right of the table.
     left = out.console.width - pictures.table_width(columns) - 4
     has_bars = left >= _BAR_LEAST

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -20,7 +20,7 @@ from pinprick.cli.pens import KeyOption, PortOption, SerialNumberOption, Timeout
 from pinprick.cli.record_pictures import record_picture
 from pinprick.cli.session import read_profile
 from pinprick.device import Loaded, Pen, PenFault, PenRefused
-from pinprick.errors import USAGE, InputError, NoDevice, PinprickError
+from pinprick.errors import PEN_RESTARTED, USAGE, InputError, NoDevice, PinprickError
 from pinprick.keys import find_key
 from pinprick.profiles import ProfileFile
 from pinprick.profiles.units import counted, mm
@@ -31,6 +31,10 @@ _LET_GO_S = 2.5
 _LET_GO_TRIES = 4
 _SEALED_S = 10.0
 _ASK_S = 0.1
+_ONLY_THE_RECORD = (
+    "`pinprick records pull` fetches the record: no stroke is to come. If `pinprick status` shows the session still"
+    " open, `pinprick finish` first."
+)
 
 
 def run(
@@ -119,16 +123,33 @@ class _Run:
             with self._follower.attached():
                 self._arm()
                 self._follower.follow(self._ended)
-        except NoDevice as error:
-            hint = f"Connect the pen again; then `{self._again}` goes on with what is left."
-            raise NoDevice(error.code, error.message, field=error.field, hint=hint) from None
+            self._conclude()
         except PenRefused as refused:
-            if refused.code == faults.WIRE_BAD_NONCE:
-                refused.hint = f"`{self._again}` goes on with what is left."
-            elif refused.code == faults.TRIGGER_HELD:
+            if refused.code == faults.TRIGGER_HELD:
                 refused.hint = f"Let go of the trigger, then start `{self._again}` again."
             raise
-        self._conclude()
+        except PinprickError as error:
+            if not error.hint and (isinstance(error, NoDevice) or error.code == PEN_RESTARTED):
+                error.hint = f"Connect the pen again; then {self._go_on(restarted=error.code == PEN_RESTARTED)}"
+            raise
+
+    def _over(self) -> bool:
+        """Return whether no stroke is to come: only the record is missing, and another run would be a new session."""
+        return wire.SEALING in self._follower.reached or not sum(zone.left for zone in self._view.zones)
+
+    def _go_on(self, *, restarted: bool = False) -> str:
+        """Return, for people, how to go on with a pen that was lost, or `restarted`, while it was worked with."""
+        view = self._view
+        if self._over():
+            return _ONLY_THE_RECORD
+        if view.counted or wire.RUNNING in self._follower.reached:
+            return f"`{self._again}` goes on with what is left."
+        # A session begins with its first stroke; without one, a pen without power forgets it, and wants to see the
+        # cartridge changed.
+        new = f"open and close its cartridge, and `{self._again}` begins anew."
+        if restarted:
+            return f"{new} No stroke was made, so the pen has forgotten the session."
+        return f"`{self._again}` goes on. If the pen was without power meanwhile, {new}"
 
     def _say_loaded(self) -> None:
         view, loaded = self._view, self._loaded
@@ -177,15 +198,15 @@ class _Run:
         if self._by_hand:
             self._view.note = self._view.note or "This zone is spent. Choose the next one: n."
             return
-        try:
+        # What is asked next says how the pen is.
+        with suppress(PenFault, PenRefused):
             self._follower.select(index)
-        except (PenFault, PenRefused) as refused:
-            if refused.code == faults.WIRE_BAD_NONCE:
-                raise
         self._follower.ask()
 
     def _left(self) -> str:
         """Return, for people, how to go on after a stop."""
+        if self._over():
+            return f"`pinprick clear`, then {_ONLY_THE_RECORD}"
         left = counted(sum(zone.left for zone in self._view.zones), "stroke")
         return f"{left} left. `pinprick clear`, then `{self._again}` goes on with them, or `pinprick finish`."
 
@@ -206,16 +227,26 @@ class _Run:
             code = self._follower.why or faults.STATE_FORBIDS
             left = counted(sum(zone.left for zone in view.zones), "stroke")
             raise PinprickError(code, wording.of(code).what, hint=f"`{self._again}` goes on: {left} left.")
-        saved = self._pen.pull_records(self._store)
+        saved = self._pull()
         ours = [each for each in saved if each.record.session == self._loaded.session_id]
         if not ours:
             self._out.say("No stroke was made, so there is nothing to record. The session's number stays free.")
             return
         self._show(ours[0])
 
+    def _pull(self, *, acknowledge: bool = True) -> list[SavedRecord]:
+        try:
+            return self._pen.pull_records(self._store, acknowledge=acknowledge)
+        except InputError as error:
+            # The session went well; what was given to this command is not what is wrong.
+            hint = f"The record is safe on the pen. {wording.of(error.code).todo} Then: `pinprick records pull`."
+            raise PinprickError(error.code, error.message, given=error.given, hint=hint) from None
+
     def _fault(self, code: int) -> PenFault:
         fault = PenFault(code)
-        fault.hint = f"{wording.of(code).todo} On this computer: `pinprick clear`, then `{self._again}`."
+        # Where a fault has ended the session, the same command would begin another one.
+        again = "" if code == faults.CARTRIDGE_OPENED else f", then `{self._again}`"
+        fault.hint = f"{wording.of(code).todo} On this computer: `pinprick clear`{again}."
         return fault
 
     def _keep_sealed(self) -> None:
@@ -234,7 +265,7 @@ class _Run:
                 return
             time.sleep(_ASK_S)
             gone = not self._pen.status().left
-        saved = self._pen.pull_records(self._store, acknowledge=False)
+        saved = self._pull(acknowledge=False)
         self._show(next(each for each in saved if each.record.session == session))
 
     def _show(self, saved: SavedRecord) -> None:

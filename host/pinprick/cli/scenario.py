@@ -23,8 +23,9 @@ from pinprick.errors import (
     Problem,
     ValidationFailed,
 )
+from pinprick.files import read_bounded
 from pinprick.profiles.positions import path_text, positions
-from pinprick.profiles.source import Source, read
+from pinprick.profiles.source import SIZE_MAX, Source, read
 from pinprick.profiles.units import counted
 from pinprick.transport import SerialTransport
 
@@ -106,10 +107,18 @@ def _found(files: Sequence[Path]) -> list[Path]:
     """Return the files, with those of a folder in its place; InputError when there is none."""
     found: list[Path] = []
     for path in files:
-        found += sorted(path.glob("*.toml")) if path.is_dir() else [path]
+        found += sorted(path.glob("*.toml")) if _is_folder(path) else [path]
     if not found:
         raise InputError(FILE_MISSING, f"There is no scenario in {files[0]}.", field="FILE", given=str(files[0]))
     return found
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        # A name that no file can have: reading it says so.
+        return False
 
 
 def _read_all(files: Sequence[Path]) -> "list[Scenario]":
@@ -128,7 +137,7 @@ def _read_all(files: Sequence[Path]) -> "list[Scenario]":
         try:
             scenarios.append(parse(text, str(path), _beside(path)))
         except BadScenario as bad:
-            source = _source(path, text, bad.findings[0].line is None)
+            source = _source(path, text, bad.toml)
             problems += [_problem(finding, source) for finding in bad.findings]
     if problems:
         raise ValidationFailed(problems)
@@ -139,7 +148,7 @@ def _beside(path: Path) -> Callable[[str], str]:
     """Return what reads the files that a scenario names: they lie beside it."""
 
     def opened(name: str) -> str:
-        return (path.parent / name).read_text(encoding="utf-8")
+        return read_bounded(path.parent / name, SIZE_MAX).decode()
 
     return opened
 
@@ -254,10 +263,16 @@ def _lacking(target: str) -> Iterator[None]:
 
 # --- playing ----------------------------------------------------------------------------------------------------------
 def _play(scenario: "Scenario", make: "Callable[[Scenario], Target]", seed: int | None) -> "Outcome":
-    from pensim.scenario.run import play
+    """Play a scenario. What nobody saw coming breaks the run of its file, which is named, and ends no other's."""
+    from pensim.scenario.run import Broken, Outcome, play
 
     with _closing(make(scenario)) as target:
-        return play(scenario, target, seed)
+        try:
+            return play(scenario, target, seed)
+        except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as bug:
+            outcome = Outcome(scenario, target.name, scenario.pen.get("seed", 0) if seed is None else seed)
+            outcome.broken = Broken((), "a run to its end", f"{type(bug).__name__}: {bug}")
+            return outcome
 
 
 def _tell(out: Output, outcome: "Outcome", log: bool) -> None:
@@ -314,5 +329,9 @@ def _fields(event: Any) -> dict[str, object]:
 
 def _line_of(file: str, path: tuple[str | int, ...]) -> int | None:
     """Return the line of a place in a scenario file, if it has one."""
-    place = _source(Path(file), Path(file).read_text(encoding="utf-8"), True).place(path)
+    try:
+        place = _source(Path(file), read(Path(file)), True).place(path)
+    except ValidationFailed:
+        # It is gone since it was played.
+        return None
     return place.line if place else None

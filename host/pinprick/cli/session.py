@@ -267,7 +267,11 @@ def status(
     timeout: TimeoutOption = None,
     json_lines: JsonOption = False,
 ) -> None:
-    """Show the pen's state, its session zone by zone, its limits and its inputs. Changes nothing."""
+    """Show the pen's state, its session zone by zone, its limits and its inputs. Changes nothing.
+
+    An armed pen takes every request as a word from a living host: asked again and again, within two seconds each time,
+    it stays armed. Leave it unasked for its driver to go off.
+    """
     with reporting(json_lines) as out, connected(port, serial_number, timeout) as pen:
         now = pen.status()
         profile = status_picture.sent_profile(pen, now, SentProfiles())

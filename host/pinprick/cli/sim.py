@@ -16,7 +16,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import typer
 from typer.core import TyperCommand
@@ -124,6 +124,7 @@ def serve(
     seed: Annotated[
         int | None,
         typer.Option(
+            min=0,
             show_default=False,
             help="What is random about the pen (its nonces) is drawn from this. Left out: 0, and with --flash at"
             " random.",
@@ -227,10 +228,12 @@ def _start(wish: "Wish", ways: _Ways, speed: float | None, answer: Sink, stack: 
 
     with ExitStack() as turn:
         taken: set[str] = set()
+        doubtful: set[str] = set()
         if ways.listed:
             turn.enter_context(_turn())
             taken = {pen.serial for pen in simulated.registered()}
-        made = _made(wish, taken)
+            doubtful = _listed()
+        made = _made(wish, taken, doubtful)
         stack.callback(made.close)
         end = _end(made.serial, ways)
         control = None
@@ -248,14 +251,22 @@ def _start(wish: "Wish", ways: _Ways, speed: float | None, answer: Sink, stack: 
         if control is not None:
             registration = simulated.Registration(made.serial, end.address, control.address, token, os.getpid())
             stack.enter_context(simulated.registering(registration))
+        # Not before the pen is listed: the name of its port may still be that of one which is only slow to answer.
+        with _port_taken("--tcp-port", ways.port):
+            end.plug(True)
     return _Serving(made, server, control)
 
 
-def _made(wish: "Wish", taken: set[str]) -> "Made":
+def _listed() -> set[str]:
+    """Return the serial numbers under which pens are listed, also those that are too busy to answer."""
+    return {unquote(path.stem) for path in (runtime_folder() / "pens").glob("*.json")}
+
+
+def _made(wish: "Wish", taken: set[str], doubtful: set[str]) -> "Made":
     from pensim.making import BadWish, make
 
     try:
-        return make(wish, taken)
+        return make(wish, taken, doubtful)
     except BadWish as bad:
         message = f"{str(bad)[:1].upper()}{str(bad)[1:]}."
         raise InputError(USAGE, message, field=bad.option, given=bad.given, hint=_HINTS.get(bad.option, "")) from None
@@ -265,14 +276,17 @@ def _made(wish: "Wish", taken: set[str]) -> "Made":
 
 
 def _end(serial: str, ways: _Ways) -> "End":
-    """Return the pen's end of its port; of one that is listed, a pseudo-terminal has a name that stays."""
+    """Return the pen's end of its port; of one that is listed, a pseudo-terminal has a name that stays.
+
+    A pseudo-terminal has to be plugged in before anybody finds it.
+    """
     from pensim.ends import best_end
 
     link = None
     if ways.listed and not ways.tcp:
         link = _made_folder(runtime_folder() / "ports") / quote(serial, safe="").replace(".", "%2E")
     with _port_taken("--tcp-port", ways.port):
-        return best_end(ways.tcp, port=ways.port, link=link)
+        return best_end(ways.tcp, port=ways.port, link=link, plugged=False)
 
 
 @contextmanager

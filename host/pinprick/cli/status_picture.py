@@ -4,6 +4,7 @@ Also what the zones of a session are called: the pen knows areas and depths, but
 from what this computer has sent to it.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from rich.table import Table
@@ -18,6 +19,7 @@ from pinprick.cli import pictures
 from pinprick.cli.output import Output, printable
 from pinprick.cli.pictures import Column
 from pinprick.device import Pen, PenInfo, Status
+from pinprick.errors import InputError
 from pinprick.profiles.units import counted, mm_number
 from pinprick.sent import SentProfiles
 from pinprick.wording.states import MEANING
@@ -43,7 +45,10 @@ def sent_profile(pen: Pen, status: Status, sent: SentProfiles) -> Profile | None
         return None
     # What was said when the connection began may be older than what is loaded.
     info = pen.info if any(pen.info.open_digest) else pen.hello()
-    data = sent.get(info.serial, status.session_id, info.open_digest)
+    data = None
+    with suppress(InputError):
+        # What the pen says is worth showing all the same.
+        data = sent.get(info.serial, status.session_id, info.open_digest)
     return None if data is None else decode_profile(data)
 
 

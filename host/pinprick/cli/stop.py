@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from pencore import faults, wire
 from pinprick import wording
-from pinprick.candidates import candidates
+from pinprick.candidates import Candidate, hurried_candidates
 from pinprick.cli.output import JsonOption, reporting
 from pinprick.cli.pens import PortOption, SerialNumberOption, TimeoutOption
 from pinprick.errors import PORT_IN_USE, NoDevice
@@ -26,10 +26,16 @@ def stop(
     """Stop the pen now, whatever it is doing. It asks nothing first, and works in every state.
 
     The stop byte is the first thing that the pen hears, wherever it is clear which pen is meant. Then the pen is asked:
-    exit code 0 means that it says that it has stopped. It does nothing more until `pinprick clear`.
+    exit code 0 means that it says that it has stopped. It does nothing more until `pinprick clear`. With several pens
+    connected and none named, none is stopped: name it, or press its own stop button.
     """
     with reporting(json_lines) as out:
-        pen = _stopped_first(_certain(port, serial_number), port, serial_number, timeout)
+        # A pen that doesn't answer is meant when it is named; another one doesn't wait for it.
+        found = [] if port is not None else hurried_candidates(busy=serial_number is not None)
+        if serial_number is not None:
+            # What a simulated pen is called is known without asking.
+            found = [candidate for candidate in found if candidate.serial in ("", serial_number)]
+        pen = _stopped_first(found, port, serial_number, timeout)
         try:
             if pen.state != wire.FAULT:
                 pen.stop()
@@ -41,20 +47,18 @@ def stop(
         out.say("It does nothing until `pinprick clear`; then it is armed anew.", style="dim")
 
 
-def _certain(port: str | None, serial_number: str | None) -> str | None:
+def _certain(found: list[Candidate], port: str | None, serial_number: str | None) -> str | None:
     """Return the port of the pen that is meant; None when pens have to be asked which of them it is."""
     if port is not None:
         return port if serial_number is None else None
-    found = candidates()
-    # What a simulated pen is called is known without asking.
-    if serial_number is not None:
-        found = [candidate for candidate in found if candidate.serial == serial_number]
-    return found[0].port if len(found) == 1 else None
+    named = [candidate for candidate in found if serial_number in (None, candidate.serial)]
+    return named[0].port if len(named) == 1 else None
 
 
-def _stopped_first(certain: str | None, port: str | None, serial_number: str | None, timeout: float | None) -> "Pen":
-    """Return the pen that is meant; the one at `certain` hears the stop byte before anything else."""
+def _stopped_first(found: list[Candidate], port: str | None, serial_number: str | None, timeout: float | None) -> "Pen":
+    """Return the pen that is meant; when it is clear which, it hears the stop byte before anything else."""
     transport = None
+    certain = _certain(found, port, serial_number)
     try:
         if certain is not None:
             transport = opened_with_stop(certain)
@@ -62,6 +66,8 @@ def _stopped_first(certain: str | None, port: str | None, serial_number: str | N
         from pinprick.device import WAIT_S, Pen
 
         wait_s = WAIT_S if timeout is None else timeout
+        if transport is None and port is None and serial_number is not None:
+            return discovery.first(found, serial_number, wait_s=wait_s)
         if transport is None:
             return discovery.find(port, serial_number, wait_s=wait_s)
         return Pen(transport, wait_s=wait_s)

@@ -5,6 +5,7 @@ Host only. The limits are pencore's: a file is held to the very code that the pe
 
 from pinprick.profiles.check import check, default_bounds, load_profile, parse_profile, to_core
 from pinprick.profiles.compare import Change, changes
+from pinprick.profiles.edit import placeholder_problems
 from pinprick.profiles.model import Cartridge, Course, Limits, ProfileFile, ZoneEntry
 from pinprick.profiles.source import SIZE_MAX, Source
 
@@ -22,5 +23,6 @@ __all__ = [
     "default_bounds",
     "load_profile",
     "parse_profile",
+    "placeholder_problems",
     "to_core",
 ]

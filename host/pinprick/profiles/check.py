@@ -4,7 +4,6 @@
 of that the profile which `pencore.profile.encode` turns into the pen's bytes.
 """
 
-import time
 from collections.abc import Mapping
 from pathlib import Path as FilePath
 from typing import Any
@@ -16,7 +15,8 @@ from pencore import profile as core
 from pencore.digest import ZERO_DIGEST
 from pencore.faults import Refusal
 from pencore.limits import Bounds
-from pencore.units import U32_MAX, Geometry
+from pencore.units import Geometry
+from pinprick.clock import now_s
 from pinprick.errors import Problem, ValidationFailed
 from pinprick.profiles.fill import fill
 from pinprick.profiles.findings import form_problems, limit_problem, refusal_path
@@ -34,7 +34,7 @@ def load_profile(path: FilePath | str, bounds: Bounds | None = None, issued_at: 
     """Return the profile in the file at `path`, checked in form and against `bounds` (the widest when left out).
 
     `issued_at` (seconds since 1970; now, when left out) is the time that the cartridge's expiry is held against, as a
-    UTC day. Raises ValidationFailed with every problem found.
+    UTC day. Raises ValidationFailed with every problem found, InputError CLOCK_WRONG when `now` can't be told.
     """
     return parse_profile(read(FilePath(path)), str(path), bounds, issued_at)
 
@@ -93,7 +93,7 @@ def _limits(
     document: Mapping[str, Any], source: Source, bounds: Bounds, issued_at: int | None, unusable: set[Path]
 ) -> list[Problem]:
     profile = fill(document, unusable)
-    profile.issued_at = min(int(time.time()), U32_MAX) if issued_at is None else issued_at
+    profile.issued_at = now_s() if issued_at is None else issued_at
     refusals = [refusal for refusal in core.problems(profile, bounds) if not _hearsay(refusal, unusable)]
     if not refusals and not unusable:
         refusals = _unencodable(profile)

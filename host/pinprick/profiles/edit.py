@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
-from pinprick.errors import TOML_SYNTAX, Problem, ValidationFailed
+from pinprick.errors import FIELD_PLACEHOLDER, TOML_SYNTAX, Problem, ValidationFailed
 from pinprick.profiles.model import ProfileFile
 from pinprick.profiles.positions import Path, path_text
 
@@ -79,16 +79,40 @@ def next_session(text: str, course_index: int, name: str, today: date, file: str
     return edit(text, changes, file, placeholder_expires=today)
 
 
-def remarks(profile_file: ProfileFile, today: date) -> list[str]:
-    """Return what is still to be filled in: placeholders that form and limits have nothing against."""
-    expires = "cartridge.expires is today's date, the placeholder; write the date on the pouch"
+def unfilled(profile_file: ProfileFile) -> list[tuple[Path, str]]:
+    """Return the places that still hold a template's placeholder, and what stands there."""
     values = {
         ("course", "id"): profile_file.course.id,
         ("cartridge", "id"): profile_file.cartridge.id,
         ("cartridge", "lot"): profile_file.cartridge.lot,
     }
+    return [(path, value) for path, value in values.items() if value == PLACEHOLDERS[path]]
+
+
+def placeholder_problems(profile_file: ProfileFile) -> list[Problem]:
+    """Return a Problem for each placeholder: a file may be checked with them, but no pen gets it."""
+    found = []
+    for path, value in unfilled(profile_file):
+        place = profile_file.source.place(path)
+        line = place.line if place else None
+        found.append(
+            Problem(
+                FIELD_PLACEHOLDER,
+                f'{path_text(path)} is still the placeholder "{value}".',
+                field=path_text(path),
+                given=value,
+                file=profile_file.source.file,
+                line=line,
+                column=place.column if place else None,
+                excerpt=profile_file.source.excerpt(line),
+            )
+        )
+    return found
+
+
+def remarks(profile_file: ProfileFile, today: date) -> list[str]:
+    """Return what is still to be filled in: placeholders that form and limits have nothing against."""
+    expires = "cartridge.expires is today's date, the placeholder; write the date on the pouch"
     return [
-        f'{path_text(path)} is the placeholder "{value}"; write the real one'
-        for path, value in values.items()
-        if value == PLACEHOLDERS[path]
+        f'{path_text(path)} is the placeholder "{value}"; write the real one' for path, value in unfilled(profile_file)
     ] + ([expires] if profile_file.cartridge.expires == today else [])

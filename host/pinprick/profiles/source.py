@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 
 from pinprick import errors
 from pinprick.errors import Problem, ValidationFailed
+from pinprick.files import TooBig, read_bounded
 from pinprick.profiles.positions import Path, Place, positions
 
 SIZE_MAX = 64 * 1024
@@ -55,21 +56,15 @@ def read(path: FilePath) -> str:
     """Return the text of the file at `path`; ValidationFailed (FILE_*) when it is no text of at most 64 KiB."""
     name = str(path)
     try:
-        if path.is_dir():
-            _refuse(errors.FILE_IS_FOLDER, name, f"{name} is a folder, not a file.")
-        if path.stat().st_size > SIZE_MAX:
-            _too_big(name, path.stat().st_size)
-        with path.open("rb") as file:
-            data = file.read(SIZE_MAX + 1)
+        return _decode(read_bounded(path, SIZE_MAX), name)
     except FileNotFoundError:
         _refuse(errors.FILE_MISSING, name, f"There is no file {name}.")
-    except (OSError, ValueError) as error:
-        # ValueError: a name no file can have, such as one with a NUL in it.
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        _refuse(errors.FILE_UNREADABLE, name, f"{name} cannot be read: {reason}.")
-    if len(data) > SIZE_MAX:
-        _too_big(name, None)
-    return _decode(data, name)
+    except IsADirectoryError:
+        _refuse(errors.FILE_IS_FOLDER, name, f"{name} is a folder, not a file.")
+    except TooBig as error:
+        _too_big(name, error.size)
+    except OSError as error:
+        _refuse(errors.FILE_UNREADABLE, name, f"{name} cannot be read: {error.strerror}.")
 
 
 def _too_big(name: str, size: int | None) -> NoReturn:

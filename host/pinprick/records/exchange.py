@@ -31,6 +31,8 @@ from pinprick.records.words import describe, difference
 FORMAT = "pinprick-records"
 """What the JSON export calls itself, in its field `format`."""
 SCHEMA = 1
+_EXPORT_MOST = 256 * 1024 * 1024
+"""Bytes of an export that is still read: some ten thousand sessions."""
 _SEALED = "sealed_base64"
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -140,8 +142,9 @@ def write_export(text: str, path: Path, *, force: bool = False) -> None:
     check_target(path, force)
     try:
         write_whole(path.resolve(), text.encode())
-    except OSError as error:
-        raise _unwritable(path, error.strerror) from None
+    except (OSError, ValueError) as error:
+        # ValueError: a name no file can have, such as one with a NUL in it.
+        raise _unwritable(path, getattr(error, "strerror", None) or str(error)) from None
 
 
 def _unwritable(path: Path, why: str | None) -> InputError:
@@ -160,10 +163,10 @@ class Imported:
 def read_export(path: Path) -> list[tuple[bytes, Record]]:
     """Return the sealed records in a JSON export, each checked, by pen and session.
 
-    Raises InputError FILE_MISSING, FILE_UNREADABLE, FILE_NOT_RECORDS, Mismatch RECORD_MISMATCH for a record whose seal,
-    chain or words don't fit.
+    Raises InputError FILE_MISSING, FILE_UNREADABLE, FILE_TOO_BIG, FILE_NOT_RECORDS, Mismatch RECORD_MISMATCH for a
+    record whose seal, chain or words don't fit.
     """
-    data = read_file(path)
+    data = read_file(path, _EXPORT_MOST)
     try:
         held = json.loads(data)
     except (ValueError, RecursionError):

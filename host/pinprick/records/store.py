@@ -2,7 +2,8 @@
 
 A record is kept twice: byte for byte as the pen sealed it (`session-00000007.ppr`, which alone counts) and as JSON
 beside it, for people and other programs. The highest one kept is the pen's head as this computer knows it; a pen whose
-memory says otherwise was tampered with or set back, and `check_head` finds it.
+memory says otherwise was tampered with or set back, and `check_head` finds it. So only a folder that isn't there holds
+no records: one that can't be read is an error everywhere, or whoever takes its rights away would switch that off.
 """
 
 import json
@@ -14,6 +15,7 @@ from urllib.parse import quote, unquote
 from pencore.record import Record
 from pinprick.errors import (
     FILE_MISSING,
+    FILE_TOO_BIG,
     FILE_UNREADABLE,
     FILE_UNWRITABLE,
     RECORD_MISMATCH,
@@ -23,13 +25,20 @@ from pinprick.errors import (
     Mismatch,
     PinprickError,
 )
-from pinprick.files import write_whole
+from pinprick.files import TooBig, is_there, names_in, read_bounded, write_whole
 from pinprick.places import data_folder
 from pinprick.records.chain import ChainReport, EditedCopy, Link, follow, parse, verify_chain
 from pinprick.records.words import describe, difference
 
 _PEN = "pen-"
 _SESSION = "session-"
+
+_DIGITS_MOST = 10
+"""Digits of a session's id, which is below 2**32."""
+_RECORD_MOST = 64 * 1024
+"""Bytes of a file that is still read as a record; one has about a thousand."""
+_COPY_MOST = 1024 * 1024
+"""Bytes of a JSON copy."""
 
 
 def default_folder() -> Path:
@@ -67,23 +76,29 @@ class RecordStore:
         return self.pen_folder(serial) / f"{_SESSION}{session:08d}.ppr"
 
     def serials(self) -> list[str]:
-        """Return the serial numbers of the pens of which records are kept, in order."""
-        found = (unquote(path.name.removeprefix(_PEN)) for path in self.folder.glob(f"{_PEN}*"))
-        return sorted({serial for serial in found if self.sessions(serial)})
+        """Return the serial numbers of the pens of which records are kept, in order; InputError FILE_UNREADABLE."""
+        found = {name: unquote(name.removeprefix(_PEN)) for name in _names_in(self.folder) if name.startswith(_PEN)}
+        own = (serial for name, serial in found.items() if self.pen_folder(serial).name == name)
+        return sorted(serial for serial in own if self.sessions(serial))
 
     def sessions(self, serial: str) -> list[int]:
-        """Return the ids of the sessions whose records are kept, in order."""
+        """Return the ids of the sessions whose records are kept, in order; InputError FILE_UNREADABLE."""
         return self._numbers(serial, ".ppr")
 
     def _numbers(self, serial: str, suffix: str) -> list[int]:
         """Return the sessions of the files with this suffix; whatever is called otherwise is somebody else's."""
-        names = (path.stem.removeprefix(_SESSION) for path in self.pen_folder(serial).glob(f"{_SESSION}*{suffix}"))
-        return sorted(int(name) for name in names if name.isascii() and name.isdigit() and name == f"{int(name):08d}")
+        files = (name for name in _names_in(self.pen_folder(serial)) if name.startswith(_SESSION))
+        names = (name[len(_SESSION) :].removesuffix(suffix) for name in files if name.endswith(suffix))
+        # Looked at before int(), which reads no number of thousands of digits.
+        digits = (name for name in names if name.isascii() and name.isdigit() and len(name) <= _DIGITS_MOST)
+        return sorted(int(name) for name in digits if name == f"{int(name):08d}")
 
     def load(self, serial: str, session: int) -> SavedRecord:
-        """Return a kept record, checked; InputError FILE_MISSING, FILE_UNREADABLE, Mismatch RECORD_MISMATCH."""
+        """Return a kept record, checked; InputError FILE_MISSING, FILE_UNREADABLE, FILE_TOO_BIG, Mismatch
+        RECORD_MISMATCH.
+        """
         path = self.path(serial, session)
-        data = read_file(path)
+        data = read_file(path, _RECORD_MOST)
         sealed = parse(data, str(path))
         if (sealed.serial, sealed.session) != (serial, session):
             message = f"{path} holds the record of session {sealed.session} of pen {sealed.serial}."
@@ -107,7 +122,8 @@ class RecordStore:
         """Refuse a pen whose memory contradicts what is kept here; `last_session` and `ledger_head` are its own words.
 
         Raises Mismatch RECORDS_AHEAD when a session is kept that the pen has no memory of, RECORDS_FORK when the pen's
-        last record is another than the one kept of the same session.
+        last record is another than the one kept of the same session; InputError FILE_UNREADABLE when it can't be told
+        what is kept.
         """
         kept = self.sessions(serial)
         if kept and kept[-1] > last_session:
@@ -118,7 +134,9 @@ class RecordStore:
             raise _fork(serial, last_session)
 
     def inspect(self, serial: str) -> ChainReport:
-        """Follow a pen's chain as it is kept, and hold the JSON copies against the records; raises nothing."""
+        """Follow a pen's chain as it is kept, and hold the JSON copies against the records. Raises
+        InputError FILE_UNREADABLE when it can't be told what is kept, else nothing.
+        """
         kept = self.sessions(serial)
         links = [self._link(serial, session) for session in kept]
         whole = {link.session: link.sealed for link in links if isinstance(link.sealed, Record)}
@@ -138,7 +156,7 @@ class RecordStore:
         """Return what the JSON beside a record says otherwise than the record."""
         path = self.path(serial, session).with_suffix(".json")
         try:
-            said = json.loads(read_file(path))
+            said = json.loads(read_file(path, _COPY_MOST))
         except (InputError, ValueError, RecursionError):
             return EditedCopy(session, str(path), "the whole")
         place = difference(said, describe(sealed))
@@ -153,7 +171,7 @@ class RecordStore:
         """Return the record in `data`, given as that of `session`, if it may be kept beside its neighbours.
 
         Raises Mismatch RECORD_MISMATCH, and RECORDS_FORK when another record of the same session is kept, or one whose
-        chain this record doesn't continue.
+        chain this record doesn't continue; InputError FILE_UNREADABLE when it can't be told what is kept.
         """
         sealed = parse(data, f"The record of session {session}")
         if (sealed.serial, sealed.session) != (serial, session):
@@ -195,28 +213,35 @@ class RecordStore:
     def _has(self, serial: str, session: int) -> bool:
         path = self.path(serial, session)
         try:
-            path.stat()
-        except (FileNotFoundError, NotADirectoryError):
-            return False
+            return is_there(path)
         except OSError as error:
             raise _unreadable(path, error) from None
-        return True
 
 
 def read_record(path: Path) -> SavedRecord:
     """Return the record in any `.ppr` file, checked by its own seal; raises as `RecordStore.load`."""
-    data = read_file(path)
+    data = read_file(path, _RECORD_MOST)
     return SavedRecord(path, data, parse(data, str(path)), new=False)
 
 
-def read_file(path: Path) -> bytes:
-    """Return what a file holds; InputError FILE_MISSING, FILE_UNREADABLE."""
+def read_file(path: Path, most: int) -> bytes:
+    """Return what a file of at most `most` bytes holds; InputError FILE_MISSING, FILE_UNREADABLE, FILE_TOO_BIG."""
     try:
-        return path.read_bytes()
+        return read_bounded(path, most)
     except FileNotFoundError:
         raise InputError(FILE_MISSING, f"There is no file {path}.", given=str(path)) from None
+    except TooBig as error:
+        message = f"{path} was not read: {error.strerror}, and {most:,} are the most that could be of use."
+        raise InputError(FILE_TOO_BIG, message, given=error.size, limit=most) from None
     except OSError as error:
         raise _unreadable(path, error) from None
+
+
+def _names_in(folder: Path) -> list[str]:
+    try:
+        return names_in(folder)
+    except OSError as error:
+        raise _unreadable(folder, error) from None
 
 
 def _unreadable(path: Path, error: OSError) -> InputError:

@@ -18,11 +18,11 @@ MEANING = {
 ALONE = {
     wire.SAFE: "It stays as it is, driver off.",
     wire.LOADED: "It stays as it is, driver off, session loaded.",
-    wire.HOMING: "It finishes homing, and two seconds after the last word it heard it switches its driver off.",
-    wire.ARMED: "Two seconds after the last word it heard it switches its driver off; the session stays loaded.",
-    wire.RUNNING: "Two seconds after the last word it heard it finishes its stroke, draws the needles in and switches "
-    "its driver off; the session stays loaded.",
-    wire.PAUSED: "Two seconds after the last word it heard it switches its driver off; the session stays loaded.",
+    wire.HOMING: "Hearing nothing, it finishes homing and then switches its driver off by itself, within two seconds.",
+    wire.ARMED: "Hearing nothing, it switches its driver off by itself, within two seconds; the session stays loaded.",
+    wire.RUNNING: "Hearing nothing, it finishes its stroke, draws the needles in and switches its driver off by "
+    "itself, within two seconds; the session stays loaded.",
+    wire.PAUSED: "Hearing nothing, it switches its driver off by itself, within two seconds; the session stays loaded.",
     wire.SEALING: "It goes on sealing the record by itself.",
     wire.FAULT: "It stays stopped, driver off.",
 }

@@ -17,7 +17,9 @@ TOOL = {
         "The file is there but cannot be read.", _FILE, "Check the file's permissions, and that nothing else holds it."
     ),
     errors.FILE_TOO_BIG: Wording(
-        "The file is far bigger than any profile, so it was not read.", _FILE, "Check that it is the right file."
+        "The file is far bigger than what it should hold, so it was not read.",
+        _FILE,
+        "Check that it is the right file.",
     ),
     errors.FILE_EMPTY: Wording(
         "The file holds no profile.", _FILE, "Start one with `pinprick profile new --out FILE`."
@@ -72,6 +74,11 @@ TOOL = {
         "Write the depth with three decimals at most.",
     ),
     errors.FIELD_NOT_FINITE: Wording("A depth is infinite, or not a number.", _FILE, "Write a plain number."),
+    errors.FIELD_PLACEHOLDER: Wording(
+        "The profile still holds a placeholder of its template where the client's course or the cartridge belongs.",
+        "Yes. Nothing was sent to the pen.",
+        "Write the real one: a course or a cartridge that has been used up can't be named anew.",
+    ),
     # --- 12xx the command
     errors.USAGE: Wording(
         "The command line is not one that the tool understands.", _FILE, "Add --help to the command to see its options."
@@ -80,7 +87,7 @@ TOOL = {
         "There is no such code.", _FILE, "`pinprick explain` without a code lists all of them."
     ),
     errors.INTERRUPTED: Wording(
-        "You ended the tool with Ctrl-C.",
+        "The tool was ended from outside, with Ctrl-C or by a signal.",
         "Yes. A pen that was running hears the tool no more and pauses within two seconds.",
         "Start the command again when you are ready.",
     ),
@@ -143,7 +150,8 @@ TOOL = {
     errors.RECORDS_AHEAD: Wording(
         "This computer keeps records of the pen that the pen itself has no memory of: its memory was set back.",
         _LOCKED,
-        "Do not use the pen: have a technician look at it. Strokes that were made would not count.",
+        "Do not use the pen: have a technician look at it. Strokes that were made would not count. A simulated pen "
+        "forgets when it ends: serve it with --flash FILE, or under a new --serial.",
     ),
     errors.RECORDS_FORK: Wording(
         "Pen and computer hold different records of one and the same session.",

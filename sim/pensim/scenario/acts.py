@@ -31,6 +31,10 @@ NO_ANSWER = "NO_ANSWER"
 """What `refused` says when the pen must not answer at all: it has no power, or its CPU hangs."""
 WITHIN_MS = 5000
 MOST_MS = 3_600_000
+WAITS_MOST_MS = 2 * MOST_MS
+"""Most ms that the `after_ms` of a scenario, and its latest `at_ms`, may come to."""
+BYTES_MOST = 1_000_000
+"""Most bytes that one act may send as they are."""
 
 _KEPT = ("zone", "oracle", "pins", "faults", "fault", "mend", "quit", "wait")
 """Hands' commands that are no acts: the run gives the oracle its zones, asks for what can be seen, and ends by itself;
@@ -67,7 +71,7 @@ HOST: dict[str, Form] = {
             "serial": Key(TEXT, "another pen's serial number"),
             "ledger_head": Key(HEX, "another ledger head, 64 digits"),
             "sign": Key(WORD, "how it is signed", words=SIGNATURES),
-            "patch": Key(PAIRS, "bytes of the binary form that are replaced: [[offset, value], ...]"),
+            "patch": Key(PAIRS, "bytes of the binary form that are replaced: [[offset, value], ...]; values 0 to 255"),
             "reseal": Key(YES_NO, "make the digest and the signature fit after `patch`"),
             "drop": Key(WHOLE, "leave out so many bytes at the end, and announce no more", high=776),
             "announce_size": Key(WHOLE, "announce another size than the one that follows", low=1, high=2048),
@@ -116,11 +120,11 @@ HOST: dict[str, Form] = {
         {"text": Key(TEXT, "the JSON of the line", needed=True)},
     ),
     "bytes": Form(
-        "Send bytes as they are.",
+        f"Send bytes as they are: either `text` or `hex`, at most {BYTES_MOST:,} in all.",
         {
             "text": Key(ANY, "as text"),
             "hex": Key(HEX, "as hex digits"),
-            "repeat": Key(WHOLE, "so many times; once when left out", low=1, high=1_000_000),
+            "repeat": Key(WHOLE, "so many times; once when left out", low=1, high=BYTES_MOST),
         },
     ),
     "damaged": Form(

@@ -65,6 +65,7 @@ class Client:
     def begin(self, start_ms: int) -> None:
         """Let the scenario start now: what was gone through before doesn't belong to it."""
         self._start_ms = start_ms
+        self.last_line = b""
         self.states.clear()
         self.codes.clear()
         self.faults.clear()

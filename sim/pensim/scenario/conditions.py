@@ -7,11 +7,11 @@ on the wire, what a sealed record holds, what the needle did by its own account,
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from pencore import faults, lines, record, wire
-from pensim.scenario.form import Finding, Path, meant, shown
+from pensim.scenario.form import Finding, Path, is_number, meant, shown
 
 NUMBER = "number"
 TEXT = "text"
@@ -28,6 +28,10 @@ PINS = "pins"
 
 OPS = ("==", "!=", "<", "<=", ">", ">=", "in", "contains")
 _ORDERED = ("<", "<=", ">", ">=")
+TOLERANCE_MOST = 1000
+_WITH_TOLERANCE = ("==", *_ORDERED)
+_INDEX_DIGITS = 2
+_LITERAL = re.compile(r"[-+]?[0-9][0-9_]{0,19}(\.[0-9]{1,12})?")
 _PART = re.compile(r"^(\S+)\s+(==|!=|<=|>=|<|>|in|contains)\s+(.+)$")
 NONE = "NONE"
 """What a code is called where there is none."""
@@ -163,7 +167,11 @@ def what_of(name: str) -> What | None:
     parts = name.split(".")
     if len(parts) == 2 and parts[1] in wire.STATE_NAMES:
         return _BY_NAME.get(f"{parts[0]}.STATE")
-    return _BY_NAME.get(".".join("N" if part.isascii() and part.isdigit() else part for part in parts))
+    return _BY_NAME.get(".".join("N" if _is_index(part) else part for part in parts))
+
+
+def _is_index(part: str) -> bool:
+    return part.isascii() and part.isdigit() and len(part) <= _INDEX_DIGITS
 
 
 @dataclass(frozen=True)
@@ -244,13 +252,20 @@ def comparison(what: str, op: str, value: object, tolerance: object, path: Path)
         return Finding(path, f"Nothing is called {what!r}.{meant(what, names)}", what, "see docs/scenarios.md")
     if op not in _ops_of(known):
         return Finding(path, f"{what} is a {known.kind}: {op!r} can't be asked of it.", op, ", ".join(_ops_of(known)))
+    if tolerance and (known.kind != NUMBER or op not in _WITH_TOLERANCE):
+        message = f"{what} {op} takes no tolerance."
+        return Finding((*path, "tolerance"), message, shown(tolerance), f"only with {', '.join(_WITH_TOLERANCE)}")
     kind = known.items if op == "contains" else known.kind
     listed = op == "in" or (known.kind == LIST and op in ("==", "!="))
     if listed:
         items = value if isinstance(value, list | tuple) else None
         if items is None or not all(_fits(known.items or kind, item) for item in items):
             return Finding(path, f"{what} {op} wants a list.", shown(value), f"[..] of {_allowed(known.items or kind)}")
+        if op == "in" and not items:
+            return Finding(path, f"{what} is never in an empty list.", "[]", f"[..] of {_allowed(kind)}")
         return Comparison(what, op, tuple(items))
+    if op == "contains" and value == "":
+        return Finding(path, "Nothing at all is in every text.", "", "at least one character")
     if not _fits(kind, value):
         return Finding(path, f"{shown(value)!r} is nothing that {what} can be.", shown(value), _allowed(kind))
     if not isinstance(value, int | Decimal | str):
@@ -274,7 +289,7 @@ def _ops_of(what: What) -> tuple[str, ...]:
 
 def _fits(kind: str, value: object) -> bool:
     if kind == NUMBER:
-        return type(value) in (int, Decimal)
+        return is_number(value)
     if kind == YES_NO:
         return isinstance(value, bool)
     if kind == STATE:
@@ -300,8 +315,7 @@ def _literal(text: str) -> object:
         return [_literal(item) for item in text[1:-1].split(",") if item.strip()]
     if text in ("true", "false"):
         return text == "true"
-    try:
-        number = Decimal(text)
-    except InvalidOperation:
+    # Words such as Infinity, and numbers of a million digits, are numbers to Decimal as well.
+    if not _LITERAL.fullmatch(text):
         return text.strip("\"'")
-    return int(number) if number == number.to_integral_value() and "." not in text else number
+    return Decimal(text) if "." in text else int(Decimal(text))

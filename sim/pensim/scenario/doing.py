@@ -339,6 +339,8 @@ class HostActs:
     def _replay(self, _: Keys) -> None:
         run = self._run
         client = run.client
+        if not client.last_line:
+            raise ValueError("no request was made yet that could be sent once more")
         number = client.last_id
         before = client.raw(number)
         client.answers.pop(number, None)
@@ -381,13 +383,18 @@ class HostActs:
                 body[at] ^= 1 << bit
             return bytes(body)
 
-        self._run.target.tamper(keys["file"], change)
+        try:
+            self._run.target.tamper(keys["file"], change)
+        except OSError as error:
+            raise ValueError(f"{keys['file']} can't be tampered with: {error.strerror or error}") from None
 
 
 def _params(keys: Keys) -> dict[str, Any]:
     """Return the params of a request as the wire takes them: bytes for what is given as hex digits."""
     params = dict(keys.get("params", {}))
     if "data" in params:
+        if not isinstance(params["data"], str):
+            raise ValueError("data is given as hex digits")
         params["data"] = bytes.fromhex(params["data"])
     if keys.get("method") in ("arm",) and "zone" not in params:
         params["zone"] = None

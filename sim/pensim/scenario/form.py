@@ -28,6 +28,8 @@ CONDITION = "a condition"
 CODE = "the name of a code"
 
 U32_MAX = 0xFFFFFFFF
+NUMBER_MOST = 2**64
+"""Largest number that a scenario may compare with, either way of 0: nothing that can be asked comes near it."""
 _SHOWN_MAX = 60
 
 
@@ -49,7 +51,9 @@ class Finding:
 class BadScenario(ValueError):
     """A scenario file that is none; holds all that was found, at least one."""
 
-    def __init__(self, findings: Sequence[Finding]) -> None:
+    def __init__(self, findings: Sequence[Finding], *, toml: bool = True) -> None:
+        self.toml = toml
+        """Whether the file is TOML at all, so that places in it can be found."""
         super().__init__("; ".join(str(finding) for finding in findings))
         self.findings = tuple(findings)
 
@@ -67,7 +71,7 @@ class Key:
 
     def allowed(self) -> str:
         """Return what the value may be, in words."""
-        if self.kind == WHOLE:
+        if self.kind in (WHOLE, NUMBER):
             return f"{self.kind} from {self.low} to {self.high}"
         if self.words:
             return f"{self.kind}: {', '.join(self.words)}"
@@ -78,7 +82,7 @@ class Key:
         if self.kind == WHOLE:
             return type(value) is int and self.low <= value <= self.high
         if self.kind == NUMBER:
-            return type(value) in (int, Decimal) and Decimal(str(value)).is_finite()
+            return is_number(value, self.low, self.high)
         if self.kind == YES_NO:
             return isinstance(value, bool)
         if self.kind in (WORD, CODE):
@@ -105,6 +109,13 @@ class Key:
         )
 
 
+def is_number(value: object, low: int = -NUMBER_MOST, high: int = NUMBER_MOST) -> bool:
+    """Return whether `value` is a number from `low` to `high`; one that is infinite or none at all isn't."""
+    if type(value) is int:
+        return low <= value <= high
+    return isinstance(value, Decimal) and value.is_finite() and low <= value <= high
+
+
 def _is_hex(text: str) -> bool:
     try:
         return len(bytes.fromhex(text)) > 0
@@ -114,7 +125,11 @@ def _is_hex(text: str) -> bool:
 
 def shown(value: object) -> str:
     """Return `value` as a message can carry it."""
-    text = str(value).lower() if isinstance(value, bool) else str(value)
+    try:
+        text = str(value).lower() if isinstance(value, bool) else str(value)
+    except ValueError:
+        # Python doesn't write out whole numbers of thousands of digits, and a hexadecimal one can have them.
+        return "a number of thousands of digits"
     return text if len(text) <= _SHOWN_MAX else text[: _SHOWN_MAX - 4] + " ..."
 
 

@@ -19,8 +19,30 @@ from pencore.provision import check as check_provision
 from pencore.units import Geometry
 from pensim import faults, hands, oracle
 from pensim.scenario import profiles
-from pensim.scenario.acts import COMMON, FAULTS, HANDS, HANDS_ACTS, HOST, MEND, ORACLE, TIMING, WITHIN_MS
-from pensim.scenario.conditions import NEEDLE, OPS, PINS, Comparison, Condition, comparison, parse_condition, what_of
+from pensim.scenario.acts import (
+    BYTES_MOST,
+    COMMON,
+    FAULTS,
+    HANDS,
+    HANDS_ACTS,
+    HOST,
+    MEND,
+    ORACLE,
+    TIMING,
+    WAITS_MOST_MS,
+    WITHIN_MS,
+)
+from pensim.scenario.conditions import (
+    NEEDLE,
+    OPS,
+    PINS,
+    TOLERANCE_MOST,
+    Comparison,
+    Condition,
+    comparison,
+    parse_condition,
+    what_of,
+)
 from pensim.scenario.form import (
     ANY,
     NUMBER,
@@ -42,6 +64,7 @@ from pensim.scenario.form import (
 from pensim.world import CALIBRATED_AT, DEFAULT_SERIAL
 
 SCHEMA = 1
+_MOTION_LONG_MOST_S = 3600
 MOTION_MOST_S = 3
 """Most seconds of motion of a scenario that is not `long`: on a board they are real ones."""
 VIOLATIONS = tuple(
@@ -53,7 +76,9 @@ TOP: dict[str, Key] = {
     "schema": Key(WHOLE, "the form of the file", needed=True, low=SCHEMA, high=SCHEMA),
     "name": Key(TEXT, "what it shows, in a few words", needed=True),
     "summary": Key(TEXT, "what happens and what must come of it", needed=True),
-    "motion_s": Key(NUMBER, "most seconds that the pen may be homing or making strokes", needed=True),
+    "motion_s": Key(
+        NUMBER, "most seconds that the pen may be homing or making strokes", needed=True, high=_MOTION_LONG_MOST_S
+    ),
     "long": Key(YES_NO, f"`motion_s` may be more than {MOTION_MOST_S}"),
     "greet": Key(YES_NO, "say hello before the first act; true when left out"),
     "allow": Key(WORDS, "violations that this scenario provokes", words=VIOLATIONS),
@@ -83,7 +108,7 @@ EXPECT: dict[str, Key] = {
     "what": Key(TEXT, "what is asked", needed=True),
     "op": Key(WORD, "how it is compared", needed=True, words=OPS),
     "value": Key(ANY, "with what", needed=True),
-    "tolerance": Key(NUMBER, "by how much a number may be off"),
+    "tolerance": Key(NUMBER, "by how much a number may be off", high=TOLERANCE_MOST),
     **TIMING,
 }
 _AT_LINE = re.compile(r"\s*\(at line (\d+), column \d+\)$")
@@ -176,9 +201,13 @@ def provisioning(pen: Mapping[str, Any]) -> Provision:
 def parse(text: str, file: str, open_file: Callable[[str], str]) -> Scenario:
     """Return the scenario in `text`; BadScenario with everything that is wrong with it.
 
-    `open_file` gives the text of a profile that it names, and raises OSError when it can't.
+    `open_file` gives the text of a profile that it names, and raises OSError or UnicodeDecodeError when it can't.
     """
-    return _Parser(_toml(text), file, open_file).scenario()
+    document = _toml(text)
+    try:
+        return _Parser(document, file, open_file).scenario()
+    except RecursionError:
+        raise _no_toml("its tables are nested too deep") from None
 
 
 def _toml(text: str) -> dict[str, Any]:
@@ -188,7 +217,16 @@ def _toml(text: str) -> dict[str, Any]:
         at = _AT_LINE.search(str(error))
         reason = _AT_LINE.sub("", str(error))
         line = int(at[1]) if at else None
-        raise BadScenario([Finding((), f"This is not TOML: {reason}.", "", "TOML", line)]) from None
+        raise _no_toml(reason, line) from None
+    except RecursionError:
+        raise _no_toml("its lists or tables are nested too deep") from None
+    except ValueError:
+        # Python doesn't read whole numbers of thousands of digits.
+        raise _no_toml("a number has far too many digits") from None
+
+
+def _no_toml(reason: str, line: int | None = None) -> BadScenario:
+    return BadScenario([Finding((), f"This is not TOML: {reason}.", "", "TOML", line)], toml=False)
 
 
 class _Parser:
@@ -200,16 +238,22 @@ class _Parser:
         self._open = open_file
         self._found = check(document, TOP, ())
         self._needs: dict[str, str] = {}
+        self._zones = 0
 
     def scenario(self) -> Scenario:
         """Return the scenario; BadScenario when anything was found."""
         document = self._document
         pen = self._pen(self._table("pen"))
         profile = self._profile(self._table("profile"))
+        self._zones = self._zones_most(profile)
         acts = tuple(self._act(index, table, profile) for index, table in enumerate(self._tables("act")))
         disturbances = tuple(self._fault(index, table) for index, table in enumerate(self._tables("fault")))
         expects = tuple(self._expect(index, table) for index, table in enumerate(self._tables("expect")))
+        if document.get("expect") == []:
+            message = "A scenario that expects nothing shows nothing."
+            self._found.append(Finding(("expect",), message, "[]", "at least one [[expect]]"))
         self._motion(document)
+        self._waits()
         if self._found:
             raise BadScenario(self._found)
         return Scenario(
@@ -243,6 +287,31 @@ class _Parser:
         if TOP["motion_s"].fits(motion_s) and not document.get("long") and motion_s > MOTION_MOST_S:
             allowed = f"up to {MOTION_MOST_S}, or more with long = true"
             self._found.append(Finding(("motion_s",), "That is long.", shown(motion_s), allowed))
+
+    def _waits(self) -> None:
+        """Find waits that come to more than anybody would wait for; each by itself is within its bounds."""
+        waits_ms = 0
+        latest_ms = 0
+        for name in ("act", "fault", "expect"):
+            tables = self._document.get(name)
+            for table in tables if isinstance(tables, list) else ():
+                given = table if isinstance(table, Mapping) else {}
+                waits_ms += given.get("after_ms", 0) if TIMING["after_ms"].fits(given.get("after_ms", 0)) else 0
+                latest_ms = max(latest_ms, given.get("at_ms", 0) if TIMING["at_ms"].fits(given.get("at_ms", 0)) else 0)
+        if waits_ms + latest_ms > WAITS_MOST_MS:
+            given_ms = f"{waits_ms + latest_ms} ms"
+            self._found.append(
+                Finding(("act",), "All waits together are too long.", given_ms, f"up to {WAITS_MOST_MS} ms in all")
+            )
+
+    def _zones_most(self, profile: Mapping[str, Any]) -> int:
+        """Return how many zones the profile has, at most, as a load may change it; 0 when nobody can say."""
+        found = [profile.get("zone")]
+        acts = self._document.get("act")
+        for table in acts if isinstance(acts, list) else ():
+            changes = table.get("with") if isinstance(table, Mapping) else None
+            found.append(changes.get("zone") if isinstance(changes, Mapping) else None)
+        return max(len(zones) if isinstance(zones, list) else 0 for zones in found)
 
     def _need(self, need: str, why: str) -> None:
         self._needs.setdefault(need, why)
@@ -279,9 +348,13 @@ class _Parser:
             try:
                 return _toml(self._open(name))
             except OSError as error:
-                self._found.append(Finding(("profile", "file"), f"{name} cannot be read: {error.strerror}.", name))
+                self._found.append(
+                    Finding(("profile", "file"), f"{shown(name)} cannot be read: {error.strerror}.", name)
+                )
             except BadScenario as bad:
                 self._found.append(Finding(("profile", "file"), f"{name}: {bad.findings[0].message}", name))
+            except UnicodeDecodeError:
+                self._found.append(Finding(("profile", "file"), f"{name} is no text in UTF-8.", name, "UTF-8"))
         else:
             self._found.append(Finding(("profile", "file"), "This is the name of a file.", shown(name), "a text"))
         return {}
@@ -296,10 +369,14 @@ class _Parser:
             else:
                 condition = parsed
                 for part in parsed.parts:
-                    self._ask(part.what, f"{_place(path)} when {text}")
+                    self._ask(part.what, f"{_place(path)} when {text}", (*path, "when"))
         return Timing(table.get("at_ms"), condition, table.get("after_ms", 0), table.get("within_ms", WITHIN_MS))
 
-    def _ask(self, name: str, why: str) -> None:
+    def _ask(self, name: str, why: str, path: Path) -> None:
+        parts = name.split(".")
+        if parts[0] in ("needle", "record") and parts[1] == "zones" and 0 < self._zones <= int(parts[2]):
+            allowed = f"zones 0 to {self._zones - 1}"
+            self._found.append(Finding(path, f"{name}: the profile has no zone {parts[2]}.", parts[2], allowed))
         what = what_of(name)
         if what is not None and what.source in (NEEDLE, PINS):
             self._need(ORACLE, why)
@@ -315,6 +392,8 @@ class _Parser:
                 self._need(form.need, f"{_place(path)} {do}")
             if do == "load":
                 self._load(own, profile, path)
+            elif do == "bytes":
+                self._bytes(own, path)
         elif isinstance(do, str) and do in HANDS_ACTS:
             self._found += check({name: table[name] for name in table if name in COMMON}, COMMON, path)
             self._hands(do, own, path)
@@ -326,6 +405,10 @@ class _Parser:
         return Act(path, str(do), own, self._timing(table, path), table.get("refused", ""))
 
     def _load(self, own: Mapping[str, Any], profile: Mapping[str, Any], path: Path) -> None:
+        for offset, value in own["patch"] if HOST["load"].keys["patch"].fits(own.get("patch")) else ():
+            if offset < 0 or not 0 <= value <= 255:
+                allowed = "offsets from 0, values from 0 to 255"
+                self._found.append(Finding((*path, "patch"), "That is no byte.", f"[{offset}, {value}]", allowed))
         changes = own.get("with", {})
         if not isinstance(changes, Mapping):
             return
@@ -336,6 +419,21 @@ class _Parser:
             known = {str(finding) for finding in self._found}
             found = profiles.problems(table, (*path, "with"))
             self._found += [finding for finding in found if str(finding) not in known]
+
+    def _bytes(self, own: Mapping[str, Any], path: Path) -> None:
+        if ("text" in own) == ("hex" in own):
+            given = "both" if "text" in own else ""
+            self._found.append(Finding(path, "Bytes are given in one way.", given, "either text or hex"))
+            return
+        text = own.get("text", "-")
+        if not isinstance(text, str) or not text:
+            self._found.append(Finding((*path, "text"), "There is nothing to send.", shown(text), "a text"))
+            return
+        size = len(text.encode()) if "text" in own else len(str(own["hex"])) // 2
+        repeat = own.get("repeat", 1)
+        if type(repeat) is int and size * repeat > BYTES_MOST:
+            allowed = f"up to {BYTES_MOST} bytes in all"
+            self._found.append(Finding((*path, "repeat"), "That is too much to send.", shown(repeat), allowed))
 
     def _hands(self, do: str, own: Mapping[str, Any], path: Path) -> None:
         self._need(HANDS, f"{_place(path)} {do}")
@@ -382,7 +480,7 @@ class _Parser:
         if isinstance(test, Finding):
             self._found.append(test)
             return None
-        self._ask(test.what, f"{_place(path)} {test}")
+        self._ask(test.what, f"{_place(path)} {test}", path)
         return Expectation(path, test, timing)
 
 

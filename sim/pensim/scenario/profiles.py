@@ -14,7 +14,7 @@ from typing import Any
 from pencore import limits, profile
 from pencore.digest import DIGEST_SIZE, hmac_sha256, sha256
 from pencore.profile import HEADS, Profile, Zone
-from pensim.scenario.form import Finding, Path, shown
+from pensim.scenario.form import Finding, Path, is_number, shown
 
 KEY = bytes(range(32))
 """The clinic key of pens that a scenario gives a `key_id`; it opens nothing but simulated pens."""
@@ -25,6 +25,8 @@ _TEXT = "a text"
 _WHOLE = "a whole number"
 _DEPTH = "millimetres, up to three decimals"
 _DAY = "a date"
+_MM_MOST = 1_000_000
+_INDEX_DIGITS = 4
 _FIELDS: tuple[tuple[str, str, str], ...] = (
     ("name", "name", _TEXT),
     ("head", "head", ", ".join(HEADS)),
@@ -90,10 +92,12 @@ def _unknown(table: Mapping[str, Any]) -> list[str]:
     tables = {key.partition(".")[0] for key, _, _ in _FIELDS}
     unknown = [name for name in table if name not in tables | {"schema", "zone"}]
     for name in ("course", "cartridge", "limits"):
-        inner = table.get(name, {})
+        inner = table.get(name)
         known = {key for key, _, _ in _FIELDS}
-        unknown += [f"{name}.{key}" for key in inner if isinstance(inner, Mapping) and f"{name}.{key}" not in known]
-    for zone in table.get("zone", []):
+        keys = inner if isinstance(inner, Mapping) else ()
+        unknown += [f"{name}.{key}" for key in keys if f"{name}.{key}" not in known]
+    zones = table.get("zone")
+    for zone in zones if isinstance(zones, list) else ():
         if isinstance(zone, Mapping):
             unknown += [f"zone.{key}" for key in zone if key not in dict(_ZONE)]
     return unknown
@@ -121,10 +125,10 @@ def _converted(value: object, kind: str) -> Any:
 
 
 def _um(value: object) -> int | None:
-    if type(value) is not int and not isinstance(value, Decimal):
+    if not is_number(value, -_MM_MOST, _MM_MOST):
         return None
-    um = Decimal(value) * 1000
-    return int(um) if um.is_finite() and um == um.to_integral_value() else None
+    um = Decimal(str(value)) * 1000
+    return int(um) if um == um.to_integral_value() else None
 
 
 def changed(table: Mapping[str, Any], changes: Mapping[str, Any], path: Path) -> dict[str, Any] | Finding:
@@ -134,7 +138,7 @@ def changed(table: Mapping[str, Any], changes: Mapping[str, Any], path: Path) ->
         parts = key.split(".")
         here: Any = result
         for part in parts[:-1]:
-            step: Any = int(part) if part.isascii() and part.isdigit() else part
+            step: Any = int(part) if part.isascii() and part.isdigit() and len(part) <= _INDEX_DIGITS else part
             try:
                 here = here[step]
             except (LookupError, TypeError):
@@ -173,9 +177,14 @@ def encode(made: Profile, key_id: int, sign: str) -> bytes:
 
 
 def patched(data: bytes, patches: Sequence[Sequence[int]], reseal: bool) -> bytes:
-    """Return `data` with the bytes at some offsets replaced; with `reseal` digest and signature fit again."""
+    """Return `data` with the bytes at some offsets replaced; with `reseal` digest and signature fit again.
+
+    ValueError for an offset that is not there.
+    """
     body = bytearray(data)
     for offset, value in patches:
+        if not 0 <= offset < len(body):
+            raise ValueError(f"the profile has {len(body)} bytes: there is no byte {offset} to patch")
         body[offset] = value
     if reseal:
         end = len(body) - profile.TRAILER_SIZE

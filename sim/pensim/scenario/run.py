@@ -27,6 +27,8 @@ _ASK_MS = 50
 _AFTERWARDS_MS = 60
 """How long a broken run goes on, so that it can be seen what followed."""
 _FINAL_MS = 1000
+LASTS_MOST_MS = 4 * 3_600_000
+"""Longest run: what a file may wait for by itself, and as much again for what it waits for."""
 _MOVING = (wire.STATE_NAMES[wire.HOMING], wire.STATE_NAMES[wire.RUNNING])
 _READABLE = tuple(wire.STATE_NAMES[state] for state in (wire.SAFE, wire.LOADED, wire.FAULT))
 _BUSY_MS = 50
@@ -425,6 +427,8 @@ class Player:
 
     def _turn(self, most_ms: int) -> None:
         """Hear, do what is due beside, keep the lease, and let up to `most_ms` pass."""
+        if self.now_ms() > LASTS_MOST_MS and self.outcome.broken is None:
+            raise Broken((), f"an end within {LASTS_MOST_MS:,} ms", "none")
         self.client.hear()
         self._beside()
         self.client.keep()

@@ -140,9 +140,9 @@ class InProcess:
             self.world.host.unplug()
 
     def tamper(self, file: str, change: Callable[[bytes], bytes | None]) -> None:
-        """Replace a file; Lacks while the pen has power."""
+        """Replace a file; ValueError while the pen has power, OSError where its file system says no."""
         if self.world.powered:
-            raise Lacks("a pen without power", f"tamper {file}")
+            raise ValueError("the pen has power: nobody gets at its flash")
         store = SimStore(FlashDevice(self.world.image))
         try:
             size = store.size(file)
