@@ -33,9 +33,9 @@ TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
     from typing import Any
 
-_RUN_CURRENT = const(20)
-_HOLD_CURRENT = const(8)
-"""Of 31, what the sense resistors allow."""
+_RUN_CURRENT = const(10)
+_HOLD_CURRENT = const(5)
+"""Of 31: 0.61 A rms and 0.33 A with the sense resistors of 0.11 Ohm that docs/hardware.md names: a motor of 0.6 A."""
 _UART = const(0)
 _NONCE_BYTES = const(8)
 _LOOK_MS = const(10)

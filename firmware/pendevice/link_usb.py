@@ -45,6 +45,7 @@ class UsbLink:
         self._first = 0
         self._waiting = 0
         self._stalled = False
+        self._deaf = False
 
     def read(self) -> bytes:
         """Return what has arrived, at most 32 bytes; b"" when there is nothing."""
@@ -55,6 +56,8 @@ class UsbLink:
                 break
             piece[count] = self._one[0]
             count += 1
+        if count:
+            self._deaf = False
         return bytes(self._view[:count]) if count else b""
 
     def room(self) -> int:
@@ -76,6 +79,8 @@ class UsbLink:
 
     def flush(self, hurried: bool = False) -> None:
         """Give the host what it takes now, 96 bytes at most, 24 in a hurry; called every turn."""
+        if self._deaf:
+            return
         last = self._one
         self._stalled = False
         for _ in range(_MOVED_BUSY if hurried else _MOVED_MOST):
@@ -86,6 +91,10 @@ class UsbLink:
                 return
             last[0] = self._ring[self._first]
             if not self._port.write(last):
+                # The port said that there is room, waited half a second, and took nothing: the cable is out, or the
+                # host asleep. Nothing more is tried until the host says something.
+                self._stalled = True
+                self._deaf = True
                 return
             self._first = self._first + 1 if self._first + 1 < _OUT_ROOM else 0
             self._waiting -= 1

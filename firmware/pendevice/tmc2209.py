@@ -138,13 +138,18 @@ class Tmc2209:
             self._check = 0
 
     def forgive(self) -> None:
-        """Forget what was found, and set the driver up anew: before a homing, which shows where the carriage is."""
+        """Forget what was found, and set the driver up anew: before a homing, which shows where the carriage is.
+
+        One that was absent is looked for again: at power-up the motor's supply may have been off, or cut by the stop
+        button.
+        """
         self._bits = 0
-        if self.presence != ABSENT:
-            self._setting = 0
-            self._checks = (_IFCNT,)
-            self._check = 0
-            self._writes = -1
+        if self.presence == ABSENT:
+            self.presence = UNKNOWN
+        self._setting = 0
+        self._checks = (_IFCNT,)
+        self._check = 0
+        self._writes = -1
 
     def turn(self, now_ms: int) -> None:
         """Go on with what is to be asked and set; called once per loop, with the pen's uint32 milliseconds."""

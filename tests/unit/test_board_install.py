@@ -119,6 +119,22 @@ def test_old_code_goes_and_the_memory_stays(made: Build) -> None:
     assert board.dirs == {"pencore", "pendevice", "witness", "lib"}
 
 
+def test_another_program_s_main_goes_before_anything_is_copied(made: Build) -> None:
+    board = old_pen()
+    board.content["main.py"] = b"print('another program')"
+    install(board, made, LOCK, ignored)
+    is_installed(board, made)
+    writes = [place for place, (what, _) in enumerate(board.done) if what == "write"]
+    assert board.done.index(("remove", "main.py")) < writes[0]
+
+
+def test_a_file_that_only_ends_like_the_manifest_stays(made: Build) -> None:
+    board = old_pen()
+    board.content["notes-manifest.txt"] = b"mine"
+    install(board, made, LOCK, ignored)
+    assert board.content["notes-manifest.txt"] == b"mine"
+
+
 def test_nothing_of_the_pen_s_memory_is_even_read(made: Build) -> None:
     board = old_pen()
     install(board, made, LOCK, ignored)

@@ -229,6 +229,28 @@ def test_no_more_is_taken_than_there_is_room_for(port: Port, link: UsbLink) -> N
     assert port.sent == data[:room]
 
 
+def test_a_port_that_promises_room_and_takes_nothing_is_tried_once_until_the_host_speaks(port: Port) -> None:
+    """With the cable out the chip goes on saying that it has room, and each write would wait half a second."""
+    tried: list[bytes] = []
+
+    class Asleep(Port):
+        def write(self, data: bytearray) -> int:
+            tried.append(bytes(data))
+            return 0
+
+    asleep = Asleep()
+    link = UsbLink(asleep, Poll(), Poll())
+    link.write(b"telemetry")
+    for _ in range(20):
+        link.flush()
+    assert len(tried) == 1
+    assert (link.room(), link.waiting()) == (0, False)
+    asleep.arrived = b"?"
+    assert link.read() == b"?"
+    link.flush()
+    assert len(tried) == 2
+
+
 def test_waiting_ends_with_the_first_byte(port: Port) -> None:
     wake = Poll()
     link = UsbLink(port, Poll(), wake)

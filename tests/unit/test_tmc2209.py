@@ -136,7 +136,22 @@ def test_a_plain_driver_that_never_answers_is_none(echo: bool) -> None:
     assert turns < 40
     assert looked(driver) == 0
     driver.forgive()
-    assert driver.settled()
+    assert settle(driver) < 40
+    assert (driver.presence, driver.bits()) == (ABSENT, 0)
+
+
+def test_a_driver_without_its_supply_at_power_up_is_found_when_it_comes(chip: DriverChip) -> None:
+    chip.present = False
+    driver = Tmc2209(chip, run_current=20, hold_current=8)
+    settle(driver)
+    assert driver.presence == ABSENT
+    chip.present = True
+    driver.forgive()
+    settle(driver)
+    assert driver.presence == PRESENT
+    assert dict(chip.written)[IHOLD_IRUN] >> 8 & 0x1F == 20
+    chip.registers[DRV_STATUS] = 1 << 1
+    assert looked(driver) == DRIVER_FAULT
 
 
 def test_the_milliseconds_may_wrap(chip: DriverChip) -> None:

@@ -158,7 +158,8 @@ def install(board: Board, build: Build, lock: Lock, tell: Tell) -> Installed:
     if MANIFEST not in found.missing:
         progress.tell(PURGE, MANIFEST)
         board.remove(MANIFEST)
-    for path in found.foreign:
+    # The other main.py that a board may have run goes with it, for nothing keeps that from starting half-way.
+    for path in (*(path for path in found.changed if path == _LAST), *found.foreign):
         progress.tell(PURGE, path)
         board.remove(path)
     _tidy_folders(board, build)
@@ -212,7 +213,8 @@ def _foreign(there: Iterable[str], build: Build) -> tuple[str, ...]:
 
 def _is_ours_or_code(path: str) -> bool:
     top = path.partition("/")[0]
-    return top in FOLDERS or path.removesuffix(UNFINISHED).endswith((*_CODE, MANIFEST))
+    name = path.removesuffix(UNFINISHED)
+    return top in FOLDERS or name == MANIFEST or name.endswith(_CODE)
 
 
 def _tidy_folders(board: Board, build: Build) -> None:

@@ -71,7 +71,7 @@ PARTS: tuple[Part, ...] = (
          {"IN": "24V", "OUT": "5V", "GND": "GND"}),
     Part("D2", "Schottky diode", "1 A, 20 V (1N5817)", "USB and 5 V never feed each other", {"A": "5V", "K": "VSYS"}),
     # --- driver and motor
-    Part("U2", "Motor driver", "TMC2209 module",
+    Part("U2", "Motor driver", "TMC2209 module, sense resistors of 0.11 Ω",
          "straps MS1 and MS2 at GND: 8 microsteps and address 0, so that a driver that was reset keeps the geometry",
          {"VM": "VM", "GND": "GND", "VIO": "3V3", "EN": "ENABLE", "STEP": "STEP", "DIR": "DIR", "PDN_UART": "UART_RX",
           "MS1": "GND", "MS2": "GND", "A1": "COIL_A1", "A2": "COIL_A2", "B1": "COIL_B1", "B2": "COIL_B2"}),
