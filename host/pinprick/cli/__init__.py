@@ -131,8 +131,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     # A closed standard output is none for Python. What is asked for is done all the same: it may be a stop.
     missing = sys.stdout is None
     if missing:
-        # Open until the process ends.
-        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  # open until the process ends
     try:
         with _ended_by_signals():
             code = _carry_out(words)
