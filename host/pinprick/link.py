@@ -76,10 +76,13 @@ def _detail(refusal: faults.Refusal) -> str:
     return f" ({text}{': ' if told else ''}{', '.join(told)})"
 
 
-def _when(method: str) -> str:
-    """Return what to say to whoever asks for `method` in the wrong state."""
-    states = [name for state, name in enumerate(wire.STATE_NAMES) if wire.allowed(method, state)]
-    return f"The pen does {method} only while it is {' or '.join(states)}; `pinprick status` shows how it is."
+def _when(method: str, state: int | None) -> str:
+    """Return what to say to whoever asks for `method` in a `state` (None: unknown) that is the wrong one."""
+    states = [name for code, name in enumerate(wire.STATE_NAMES) if wire.allowed(method, code)]
+    # As the command is called: "load" for load.begin, "zone" for zone.select.
+    what = method.partition(".")[0]
+    first = "First `pinprick clear`, when the cause is gone. " if state == wire.FAULT else ""
+    return f"{first}A pen takes {what} only while it is {' or '.join(states)}; `pinprick status` shows how it is."
 
 
 def _closed(name: str) -> NoDevice:
@@ -228,7 +231,8 @@ class Link:
 
     def _result(self, answer: wire.Message, method: str) -> dict[str, Any]:
         if answer.refusal is not None:
-            raise PenRefused(answer.refusal, _when(method) if answer.refusal.code == faults.STATE_FORBIDS else "")
+            forbidden = answer.refusal.code == faults.STATE_FORBIDS
+            raise PenRefused(answer.refusal, _when(method, answer.refusal.given) if forbidden else "")
         return answer.values
 
     def _send(self, line: bytes) -> None:

@@ -425,3 +425,11 @@ def test_a_profile_with_placeholders_reaches_no_pen(
     ]
     assert all(problem["line"] for problem in problems)
     assert bench.state == wire.SAFE
+
+
+def test_a_stopped_pen_wants_to_be_cleared_first(tool: Tool) -> None:
+    tool("stop")
+    for command in (["finish"], ["arm"], ["pause"]):
+        error = tool(*command, "--json", ok=False).result["error"]
+        assert error["code"] == faults.STATE_FORBIDS
+        assert error["hint"].startswith("First `pinprick clear`"), command
