@@ -264,8 +264,8 @@ class Bench(World):
         self.allow_zone(zone)
 
     def draw_in(self) -> None:
-        """Wait until a stroke in progress has come home."""
-        while self.plant.depth_um() > 0:
+        """Wait until a stroke in progress has come home, one that is still on its way out of the nose too."""
+        while self.plant.depth_um() > 0 or self.engine.queued():
             self.hold(20)
 
     def stroke_for(self, ms: int) -> None:
