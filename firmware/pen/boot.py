@@ -1,10 +1,16 @@
 """First of all code that runs after a reset, before USB starts: outputs safe. Runs on the pen, as source.
 
 The pins repeat `pendevice.board`, which is not read before `main` has checked it; a test holds the two equal. Run again
-by `main`, on import, with the same effect. Allocates four pins.
+by `main`, with the same effect. Allocates four pins.
 """
 
-import machine
+import sys
+
+# A folder or a file is taken for most of MicroPython's own modules when it has the name and lies on the path: from here
+# on there is no path but the one to the modules inside the image.
+sys.path[:] = [".frozen"]
+
+import machine  # noqa: E402  # not before it can only be the chip's own
 
 ENABLE = 5
 STEP = 2

@@ -3,28 +3,55 @@
 Whatever ends it, an error or an exit of any kind, takes the driver off and resets the chip; the REPL is never reached.
 With the service button held at power-up nothing of this happens, and the REPL is open: that is how firmware is put on.
 
-Files that don't fit the manifest make the pen reset for ever, dark, with the driver off. Allocates a piece of 512 bytes
-and the manifest's names.
+Files that don't fit the manifest make the pen reset for ever, dark, with the driver off, and so does any folder or any
+code beside them: MicroPython takes a folder for a module before it looks for the file, and a file before most modules
+of its own. Until all is verified only what is inside the image can be imported. Allocates a piece of 512 bytes and the
+manifest's names.
 """
+# ruff: noqa: E402  # what may be imported depends on the statements in between
 
 import micropython
 
 micropython.kbd_intr(-1)
 
+import sys
+
+# Nothing can stand in for the two above, and from here on for no other.
+sys.path[:] = [".frozen"]
+
+import binascii
+import gc
+import hashlib
+import os
+
+import machine
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+BOOT = "/boot.py"
 MANIFEST = "/manifest.txt"
 _PIECE = 512
 _CTRL_C = 3
 _BUILD_DIGITS = 16
-_COLLECT_EVERY = 16_384
+_COLLECT_EVERY = 65_536
 _FOLDER = 0x4000
 _CODE = (".py", ".mpy")
+_MEMORY = ("witness/",)
+"""The folders that the pen makes for what it remembers."""
+
+
+def booted() -> "dict[str, Any]":
+    """Run boot.py by its path, as MicroPython did, and return its names: `import` might find something else."""
+    names: "dict[str, Any]" = {}
+    with open(BOOT) as file:
+        exec(file.read(), names)  # noqa: S102  # what ran before this
+    return names
 
 
 def digest(path: str) -> str:
     """Return a file's SHA-256 as hex digits."""
-    import binascii
-    import hashlib
-
     sha256 = hashlib.sha256()
     piece = bytearray(_PIECE)
     view = memoryview(piece)
@@ -36,26 +63,22 @@ def digest(path: str) -> str:
     return binascii.hexlify(sha256.digest()).decode()
 
 
-def code(folder: str = "") -> "list[str]":
-    """Return the paths of all files that may be imported, by way of folders below `folder` ("" or "name/")."""
-    import os
-
+def importable(folder: str = "") -> "list[str]":
+    """Return the paths of all that an import may find below `folder` ("" or "name/"): code, and folders ("name/")."""
     found = []
     for entry in os.ilistdir("/" + folder):
         path = folder + entry[0]
         if entry[1] == _FOLDER:
-            found += code(path + "/")
+            found.append(path + "/")
+            found += importable(path + "/")
         elif path.endswith(_CODE):
             found.append(path)
     return found
 
 
 def verified() -> str:
-    """Return the build's 16 hex digits; ValueError unless each file is the manifest's and there is no other code."""
-    import binascii
-    import hashlib
-
-    strangers = code()
+    """Return the build's 16 hex digits; ValueError unless each file is the manifest's and no import finds another."""
+    strangers = [path for path in importable() if path not in _MEMORY]
     # The build is the digest of all lines before it, so that no line can be missing.
     lines = hashlib.sha256()
     with open(MANIFEST, "rb") as manifest:
@@ -68,37 +91,35 @@ def verified() -> str:
             lines.update(line)
             if digest("/" + path) != wanted:
                 raise ValueError(path)
-            if path in strangers:
-                strangers.remove(path)
+            for known in (path, path[: path.rfind("/") + 1]):
+                if known in strangers:
+                    strangers.remove(known)
     raise ValueError("build")
 
 
 def run() -> None:
     """Check the files, be a pen."""
-    import gc
-
     # What is left over from loading a file must not lie between what stays: a stroke table wants one piece of memory.
     gc.threshold(_COLLECT_EVERY)
     build = verified()
+    sys.path.append("")
     from pendevice import app
 
     app.run(build)
 
 
 serving = False
+boot: "dict[str, Any]" = {}
 try:
-    import boot
-
-    serving = boot.service_held()
+    boot = booted()
+    serving = boot["service_held"]()
     if serving:
         micropython.kbd_intr(_CTRL_C)
     else:
         run()
 finally:
     if not serving:
-        import machine
-
         try:
-            boot.outputs_off()
+            boot["outputs_off"]()
         finally:
             machine.reset()

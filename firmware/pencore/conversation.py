@@ -117,7 +117,8 @@ class Conversation:
 
     def _send(self, line: bytes) -> None:
         if len(self._out) + len(line) <= _OUT_MAX:
-            self._out += line
+            # Nothing is copied that needn't be: most lines, telemetry above all, find nothing in their way.
+            self._out = self._out + line if self._out else line
         self.flush()
 
     def flush(self) -> None:
@@ -125,7 +126,7 @@ class Conversation:
         if self._out:
             taken = self._link.write(self._out)
             if taken:
-                self._out = self._out[taken:]
+                self._out = self._out[taken:] if taken < len(self._out) else b""
 
     def waiting(self) -> bool:
         """Return whether lines wait for a host that doesn't read."""

@@ -39,6 +39,10 @@ RATE_MAX_PER_S = const(200)
 STEP_TICKS_MIN = const(160)
 """Shortest delay of a table's word that the stroke program keeps to the tick (1.28 us); no pen may ask for less."""
 
+HOME_WINDOW_FULL_STEPS = const(2)
+"""How far the home sensor's edges may wander between strokes: a stepper loses whole cycles of four full steps, so half
+of one tells wear and noise from lost steps."""
+
 COURSE_SESSIONS_MAX = const(12)
 INTERVAL_MIN_DAYS = const(4)
 """Shortest interval any author in the sources uses; provisioning may raise it, the usual course has 30 days."""

@@ -17,12 +17,10 @@ if TYPE_CHECKING:
     from pencore.ports import Engine, HomingEvidence, StrokeEvidence
     from pencore.units import Geometry
 
-WINDOW_FULL_STEPS = const(2)
-"""How far the home sensor's edges may wander between strokes: a stepper loses whole cycles of four full steps, so half
-of one tells wear and noise from lost steps."""
 
 _HOMING_STEP_TICKS = const(25_000)
-_HOMING_SLACK_MS = const(200)
+_HOMING_SLACK_MS = const(700)
+"""Beyond the way: an engine may wait half a second until the motor's driver has its settings."""
 _TRAVEL_SPARE_UM = const(500)
 _QUEUE = const(2)
 _RATE_SLACK_STROKES = const(3)
@@ -53,7 +51,7 @@ class Motion:
         self._cap_steps = geometry.steps_ceil(travel_um)
         # Homing starts, turns and stops without a ramp: no step may be shorter than the first one of a ramp.
         self._homing_ticks = max(_HOMING_STEP_TICKS, limits.cruise_ticks(geometry), limits.ramp_ticks(1, geometry))
-        self._window_steps = WINDOW_FULL_STEPS * geometry.microsteps
+        self._window_steps = limits.HOME_WINDOW_FULL_STEPS * geometry.microsteps
         self._clear_step = 0
         self._homing_since_ms = 0
         self.plan: "Optional[Plan]" = None
@@ -115,9 +113,13 @@ class Motion:
         self._burst_strokes = 0
         self._progress_ms = now_ms
 
+    def owed(self, outstanding: int) -> bool:
+        """Return whether there is a stroke to `credit`."""
+        return self.queued < _QUEUE and self.queued < outstanding
+
     def credit(self, outstanding: int, limit_steps: int) -> None:
         """Keep up to two strokes queued, never more than `outstanding` in all; Fault TABLE_CORRUPT before a bad one."""
-        while self.queued < _QUEUE and self.queued < outstanding:
+        while self.owed(outstanding):
             plan = self.plan
             if plan is None or plan.steps > limit_steps or not plan.intact():
                 raise Fault(faults.TABLE_CORRUPT, self._next_index)

@@ -114,7 +114,8 @@ class Engine(Protocol):
     def home(self, cap_steps: int, backoff_steps: int, margin_steps: int, step_ticks: int) -> None:
         """Begin homing: guards loaded with `backoff_steps` as depth limit and for its one extension, driver on, retract
         until home is seen (at most `cap_steps`), `margin_steps` more, extend until it clears (at most `backoff_steps`),
-        retract until it is seen again and `margin_steps` more; one step per `step_ticks`. Flushes any queue first."""
+        retract until it is seen again and `margin_steps` more; one step per `step_ticks`. Flushes any queue first. A
+        driver that takes settings gets them before it is on; it has half a second for that, else DRIVER_FAULT."""
 
     def homing(self) -> Optional[HomingEvidence]:
         """Return None while homing goes on, then its evidence (until the next `home`)."""

@@ -30,10 +30,6 @@ STROKE_STEPS_MAX = const(2000)
 the board's ring of samples hold two strokes."""
 
 
-_TICKS_MAX = const(0x3FFFFFFF)
-"""A word of the table has 31 bits for its delay; no delay in range comes near this."""
-
-
 class Provision:
     """A pen's identity and bounds; `key` is 32 bytes under `key_id` (both zero without a clinic key); `calibrated_at`
     in seconds since 1970; `backoff_um` how far homing may extend to see the sensor clear (needles stay inside)."""
@@ -86,7 +82,8 @@ def check(provision: Provision) -> None:
         limits.check_range(faults.PROVISION_CORRUPT, field, given, low, high)
     # The deepest stroke is the fastest; what it takes is worked out with values known to be in range.
     step_ticks = limits.fastest_ticks(geometry.stroke_steps(bounds.ceiling_um), geometry)
-    limits.check_range(faults.PROVISION_CORRUPT, "geometry.step_ticks", step_ticks, limits.STEP_TICKS_MIN, _TICKS_MAX)
+    if step_ticks < limits.STEP_TICKS_MIN:
+        raise Refusal(faults.PROVISION_CORRUPT, "geometry.step_ticks", step_ticks, limits.STEP_TICKS_MIN)
     for area, cap_um in enumerate(bounds.caps_um):
         high = limits.zone_cap_um(area) if area < len(limits.AREAS) else limits.DEPTH_CEILING_UM
         limits.check_range(faults.PROVISION_CORRUPT, "zone_caps_um", cap_um, limits.DEPTH_MIN_UM, high, area)

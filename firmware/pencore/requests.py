@@ -6,7 +6,7 @@ of them can start a stroke. Allocates the answer; `load.begin` a buffer of the p
 
 from pencore import course, faults, profile, record, session, signals, tasks, version, wire
 from pencore.compat import const
-from pencore.digest import DIGEST_SIZE, crc32, equal, sha256, to_hex
+from pencore.digest import DIGEST_SIZE, ZERO_DIGEST, crc32, equal, sha256, to_hex
 from pencore.faults import Refusal
 from pencore.ledger import ACK, CLOCK, FLAG_CLEARED, INTERRUPT, NO_ZONE, Entry
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 _DATA_BYTES = const(384)
 _LIST_MOST = const(64)
-_NO_HMAC = "00" * 32
 
 
 class Transfer:
@@ -93,7 +92,7 @@ def hello(pen: "Runner", params: "Params") -> "Result":
         "state": pen.state,
         "session_id": ledger.next_session(),
         "open_session": 0 if account is None else account.session,
-        "open_digest": _NO_HMAC if pen.session is None else to_hex(pen.session.profile.digest),
+        "open_digest": to_hex(ZERO_DIGEST if pen.session is None else pen.session.profile.digest),
         "ledger_head": to_hex(pen.head),
         "ceiling_um": 0,
         "calibration_um": 0,
@@ -332,7 +331,7 @@ def clock_correct(pen: "Runner", params: "Params") -> "Result":
     )
     if params["key_id"] != provision.key_id:
         raise Refusal(faults.KEY_UNKNOWN if params["key_id"] else faults.SIGNATURE_MISSING, "key_id")
-    expected = to_hex(signature) if provision.key_id else _NO_HMAC
+    expected = to_hex(signature if provision.key_id else ZERO_DIGEST)
     if not equal(expected.encode(), params["hmac"].encode()):
         raise Refusal(faults.SIGNATURE_WRONG, "hmac")
     if params["time"] < provision.calibrated_at:

@@ -80,6 +80,7 @@ class Runner:
         self._coasting = False
         self._cut_ms = 0
         self._ahead = b""
+        self._full = False
 
     # --- boot --------------------------------------------------------------------------------------------------------
     def boot(self, now_ms: int) -> None:
@@ -156,6 +157,7 @@ class Runner:
         if session_now is not None and session_now.opened:
             self._elapsed_ms += max(0, ms_since(now_ms, self.now_ms))
         self.now_ms = now_ms
+        self._full = False
         self._read_ports()
         try:
             self._watch_stops()
@@ -210,6 +212,7 @@ class Runner:
         while motion.queued and motion.collect(self.now_ms):
             work.made_one()
             self._idle_ms = self.now_ms
+            self._full = True
 
     def _watch_people(self) -> None:
         """Sample trigger and cartridge; end a burst on release; start one on a fresh press with a live lease."""
@@ -372,7 +375,11 @@ class Runner:
             return
         outstanding = work.outstanding()
         if outstanding:
-            motion.credit(outstanding, work.limit_steps())
+            # One a turn: each has its table's check behind it, which takes this CPU some milliseconds.
+            most = min(outstanding, motion.queued + 1)
+            if motion.owed(most):
+                motion.credit(most, work.limit_steps())
+                self._full = True
         elif motion.queued == 0 and self.engine_bits & signals.IDLE:
             if work.left(work.zone) > 0:
                 self._task = tasks.reserve(self)
@@ -459,6 +466,7 @@ class Runner:
         if self._ahead and not talk.pending():
             talk.feed(self._ahead)
             self._ahead = b""
+        self._full = self._full or talk.pending()
         # By the clock and not by the turn's beginning: a write in this turn may have taken longer than the lease.
         talk.work(self.ports.clock.now_ms())
 
@@ -487,9 +495,9 @@ class Runner:
         return ms_since(self.now_ms, self.talk.heard_ms) < LEASE_MS
 
     def _tell(self) -> None:
-        """Send telemetry when it is due and the host reads."""
+        """Send telemetry when it is due and the host reads; a turn that has done enough leaves it to a later one."""
         # What lies more than 24 days back reads as being ahead.
-        due = not 0 <= ms_since(self.now_ms, self._telemetry_ms) < TELEMETRY_MS
+        due = not 0 <= ms_since(self.now_ms, self._telemetry_ms) < (2 * TELEMETRY_MS if self._full else TELEMETRY_MS)
         if due and session.is_in(self.state, session.DRIVEN):
             self._telemetry_ms = self.now_ms
             self.talk.notify("telemetry", self._telemetry(), True)
@@ -570,8 +578,11 @@ class Runner:
         wait_ms = min(wait_ms, self.trigger.wait_ms(self.now_ms), self.cartridge.wait_ms(self.now_ms))
         if session.is_in(self.state, session.DRIVEN):
             wait_ms = min(wait_ms, TELEMETRY_MS - ms_since(self.now_ms, self._telemetry_ms))
-            if self.motion is not None:
-                wait_ms = min(wait_ms, self.motion.overdue_wait_ms(self.now_ms))
+            motion = self.motion
+            if motion is not None:
+                wait_ms = min(wait_ms, motion.overdue_wait_ms(self.now_ms))
+                if self.state == wire.RUNNING and self.session is not None and motion.owed(self.session.outstanding()):
+                    wait_ms = _WAIT_BUSY_MS
             if session.is_in(self.state, session.LEASED):
                 wait_ms = min(wait_ms, LEASE_MS - ms_since(self.now_ms, self.talk.heard_ms))
         elif self.recovery or self.unlogged or self.must_seal or self.unsettled():

@@ -20,7 +20,9 @@ DAY_S = const(86_400)
 
 def ms_add(now_ms: int, delta_ms: int) -> int:
     """Return the uint32 millisecond count `delta_ms` (>= 0) after `now_ms`; wraps at 2**32."""
-    return (now_ms + delta_ms) & U32_MAX
+    later = now_ms + delta_ms
+    # On the pen the mask would make a big integer of any number, and of all that is reckoned from it: all the time.
+    return later if later < _NEAR_MS else later & U32_MAX
 
 
 def ms_since(now_ms: int, then_ms: int) -> int:

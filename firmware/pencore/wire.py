@@ -20,11 +20,13 @@ from pencore.lines import (
     NULLABLE,
     TEXT,
     Walker,
+    checked,
     field_problem,
-    frame,
+    framed,
     in_range,
     members,
     refuse_problem,
+    template,
     unframe,
 )
 from pencore.lines import LineReader as LineReader  # noqa: PLC0414  # part of what `wire` offers
@@ -210,6 +212,9 @@ NOTIFICATIONS: "dict[str, Fields]" = {
 }
 """Notification -> fields of its params. The pen sends them unasked; they carry no id and get no answer."""
 
+_TEMPLATES: "dict[str, bytes]" = {}
+"""Notification -> its body with places for the values, made when it is first sent: telemetry is sent all the time."""
+
 _REQUEST_ID = _int("id", 1, INT_MAX)
 _FIELD_MAX = const(32)
 ERROR = (_int("code", 1, _CODE_MAX), _text("message", 1, 32))
@@ -274,8 +279,9 @@ def encode_request(method: str, request_id: int, params: "Mapping[str, Any]") ->
     refuse_problem(_REQUEST_ID, request_id, None)
     for field in fields:
         refuse_problem(field, params.get(field[0]), None)
-    return frame(
-        '{"jsonrpc":"2.0","id":%d,"method":"%s","params":{%s}}' % (request_id, method, members(fields, params))
+    return framed(
+        b'{"jsonrpc":"2.0","id":%d,"method":"%s","params":{%s}}'
+        % (request_id, method.encode(), members(fields, params))
     )
 
 
@@ -285,12 +291,16 @@ def encode_result(method: str, request_id: int, result: "Mapping[str, Any]") -> 
     Raises ValueError unless `result` is exactly what the table says, all in range. Not a Refusal: a pen that can't tell
     its own state has a fault, and its host did nothing wrong.
     """
-    return frame('{"jsonrpc":"2.0","id":%d,"result":{%s}}' % (request_id, members(METHODS[method][1], result)))
+    return framed(b'{"jsonrpc":"2.0","id":%d,"result":{%s}}' % (request_id, members(METHODS[method][1], result)))
 
 
 def encode_notification(name: str, params: "Mapping[str, Any]") -> bytes:
     """Return the line of a notification; ValueError unless `params` is exactly what the table says, all in range."""
-    return frame('{"jsonrpc":"2.0","method":"%s","params":{%s}}' % (name, members(NOTIFICATIONS[name], params)))
+    fields = NOTIFICATIONS[name]
+    if name not in _TEMPLATES:
+        body = b'{"jsonrpc":"2.0","method":"%s","params":{%s}}'
+        _TEMPLATES[name] = body % (name.encode(), template(fields))
+    return framed(_TEMPLATES[name] % checked(fields, params))
 
 
 def encode_error(request_id: "Optional[int]", refusal: Refusal) -> bytes:
@@ -304,10 +314,10 @@ def encode_error(request_id: "Optional[int]", refusal: Refusal) -> bytes:
     data: "dict[str, Any]" = {"field": "" if text_problem(field, _FIELD_MAX) else field}
     for spec, number in zip(ERROR_DATA[1:], (refusal.zone, refusal.given, refusal.limit)):
         data[spec[0]] = None if field_problem(spec, number) else number
-    return frame(
-        '{"jsonrpc":"2.0","id":%s,"error":{%s,"data":{%s}}}'
+    return framed(
+        b'{"jsonrpc":"2.0","id":%s,"error":{%s,"data":{%s}}}'
         % (
-            "null" if request_id is None else "%d" % request_id,
+            b"null" if request_id is None else b"%d" % request_id,
             members(ERROR, {"code": code, "message": faults.NAMES[code]}),
             members(ERROR_DATA, data),
         )

@@ -41,8 +41,10 @@ _NONCE_BYTES = const(8)
 _LOOK_MS = const(10)
 """How long at most a pen at rest doesn't look at its switches; the guards watch the stop line in between."""
 _LOOK_BUSY_MS = const(1)
-_COLLECT_EVERY = const(32_768)
-"""Bytes allocated from one collection to the next: what stays isn't scattered over all of the heap."""
+_COLLECT_EVERY = const(65_536)
+"""Bytes allocated from one collection to the next, which takes 20 ms: so many that a block of strokes may come to its
+end first, where the write to flash collects; so few that what stays isn't scattered over all of the heap.
+"""
 
 
 class ChipClock:
@@ -75,7 +77,7 @@ class PenPorts:
         ticks_ms: "Any" = time.ticks_ms
         self.engine = StrokeEngine(self.player, self.guards, self.driver, uctypes.addressof, ticks_ms)
         self.store = FlashStore(mount_flash_anew)
-        self.link: UsbLink = usb_link()
+        self.link: UsbLink = usb_link(machine.mem8)
         self.indicator = Lights(
             _output(board.LED_RED), _output(board.LED_GREEN), _output(board.LED_BLUE), _output(board.BUZZER)
         )

@@ -12,7 +12,7 @@ Allocates four pieces of evidence once, two small tables per homing; nothing per
 import struct
 
 from pencore.compat import const
-from pencore.signals import ENABLED, HOME_WAIT, IDLE, TRIP_COUNT, TRIP_DEPTH, TRIP_STOP
+from pencore.signals import DRIVER_FAULT, ENABLED, HOME_WAIT, IDLE, TRIP_COUNT, TRIP_DEPTH, TRIP_STOP
 from pendevice import samples
 
 TYPE_CHECKING = const(False)
@@ -79,14 +79,19 @@ if TYPE_CHECKING:
         def bits(self) -> int:
             """Return DRIVER_*."""
 
+        def ready(self) -> bool:
+            """Return whether its settings have arrived, or there is none."""
+
         def look(self) -> None:
             """Begin to look after it."""
 
         def forgive(self) -> None:
-            """Forget what was found."""
+            """Forget what was found, set it up anew."""
 
 
 HOME_WAIT_MS = const(50)
+SETTLE_MS = const(500)
+"""How long homing may wait for the driver's settings: eleven transfers, some of them three times, in slow turns."""
 _TICKS_MASK = const(0x3FFFFFFF)
 """MicroPython's milliseconds wrap at 2**30."""
 _TRIPS = TRIP_DEPTH | TRIP_COUNT | TRIP_STOP
@@ -105,6 +110,8 @@ _MARGIN = const(2)
 _CLEARING = const(3)
 _RETURNING = const(4)
 _LAST_MARGIN = const(5)
+_SETTLING = const(6)
+"""Before all others: the driver is off, and its settings are on their way."""
 
 
 class Misuse(Exception):
@@ -161,6 +168,8 @@ class StrokeEngine:
         self._cap = 0
         self._backoff = 0
         self._margin = 0
+        self._since_ms = 0
+        self._outdated = False
         self._piece = 1
         self._piece_back = b""
         self._piece_out = b""
@@ -177,19 +186,23 @@ class StrokeEngine:
         self._taken = 0
         self._waiting = False
         self._late = False
+        self._unset = False
         self._wait_ms = 0
 
     # --- the port ----------------------------------------------------------------------------------------------------
     def poll(self) -> int:
         """Return the state bits IDLE ENABLED TRIP_* HOME_WAIT DRIVER_*."""
         self.turn()
-        bits = self._guards.bits() | self._driver.bits()
+        # From `home` on trips are forgotten, which the guards still tell of until they are loaded.
+        bits = self._driver.bits() | (0 if self._outdated else self._guards.bits())
         if self._late:
             bits |= HOME_WAIT
+        if self._unset:
+            bits |= DRIVER_FAULT
         return bits | IDLE if self._is_idle() else bits
 
     def home(self, cap_steps: int, backoff_steps: int, margin_steps: int, step_ticks: int) -> None:
-        """Begin homing, whatever was going on."""
+        """Begin homing, whatever was going on: driver off until it has its settings, then on, and the first step."""
         if min(cap_steps, backoff_steps, margin_steps) < 0 or step_ticks < self._player.shortest_ticks:
             raise Misuse("home")
         self._flush()
@@ -204,23 +217,14 @@ class StrokeEngine:
         self._piece_out = struct.pack("<I", step_ticks << 1 | _OUT) * self._piece
         self._address_back = self._address_of(self._piece_back)
         self._address_out = self._address_of(self._piece_out)
+        self._guards.off()
+        self._outdated = True
         self._driver.forgive()
-        player = self._player
-        player.begin()
-        player.anywhere()
-        # Homing extends once.
-        self._guards.load(backoff_steps, 1)
         self._homed = None
         self._homing = Homed()
-        self._sent = 0
-        self._phase_began = 0
-        if not self._guards.bits() & ENABLED:
-            self._end_homing()
-        elif player.home_seen():
-            self._homing.found_step = 0
-            self._next_phase(_MARGIN, margin_steps)
-        else:
-            self._next_phase(_SEEKING, min(self._piece, cap_steps))
+        self._phase = _SETTLING
+        self._since_ms = self._ticks_ms()
+        self._settle()
 
     def homing(self) -> "Optional[Homed]":
         """Return None while homing goes on (or none was ever begun), then its evidence."""
@@ -244,13 +248,14 @@ class StrokeEngine:
         self._words = size // _WORD
 
     def arm(self, limit_steps: int, strokes: int) -> None:
-        """Load the guards and switch the driver on."""
+        """Load the guards and switch the driver on, which must have its settings: a homing sees to that."""
         self._need_idle("arm")
-        if limit_steps <= 0 or strokes < 0 or not self._player.home_seen():
+        if limit_steps <= 0 or strokes < 0 or not self._driver.ready() or not self._player.home_seen():
             raise Misuse("arm")
         self._begin()
         self._player.begin()
         self._guards.load(limit_steps, strokes)
+        self._outdated = False
         self._driver.look()
         self._armed = True
 
@@ -312,6 +317,9 @@ class StrokeEngine:
         queued = self._credited - self._finished
         if not queued and self._phase == _AT_REST:
             return
+        if self._phase == _SETTLING:
+            self._settle()
+            return
         # The guards before the strokes: one that ended may still end by itself what is asked for next.
         bits = self._guards.bits()
         player = self._player
@@ -348,9 +356,7 @@ class StrokeEngine:
         ring = self._player.ring
         evidence = self._pool[self._finished % _POOL]
         evidence.index = self._finished
-        evidence.clear_step = samples.clear_step(ring, begin, end)
-        evidence.return_step = samples.return_step(ring, begin, end)
-        evidence.net_steps = samples.net_steps(ring, begin, end)
+        samples.judge(evidence, ring, begin, end)
         evidence.flags = flags
         self._finished += 1
 
@@ -382,6 +388,36 @@ class StrokeEngine:
             raise Misuse(call)
 
     # --- homing ------------------------------------------------------------------------------------------------------
+    def _settle(self) -> None:
+        """Begin to move once the driver has its settings, or there is none that takes any; give up when it has a fault
+        or takes too long.
+        """
+        if self._driver.bits():
+            self._end_homing()
+        elif self._driver.ready():
+            self._set_out()
+        elif (self._ticks_ms() - self._since_ms) & _TICKS_MASK >= SETTLE_MS:
+            self._unset = True
+            self._end_homing()
+
+    def _set_out(self) -> None:
+        """Load the guards, driver on, and begin with the first phase."""
+        player = self._player
+        player.begin()
+        player.anywhere()
+        # Homing extends once.
+        self._guards.load(self._backoff, 1)
+        self._outdated = False
+        self._sent = 0
+        self._phase_began = 0
+        if not self._guards.bits() & ENABLED:
+            self._end_homing()
+        elif player.home_seen():
+            self._homing.found_step = 0
+            self._next_phase(_MARGIN, self._margin)
+        else:
+            self._next_phase(_SEEKING, min(self._piece, self._cap))
+
     def _next_phase(self, phase: int, steps: int) -> None:
         """Begin a phase with so many steps (0 is none)."""
         self._phase = phase

@@ -1,9 +1,11 @@
 """The bytes to and from the host over the board's USB serial port: `Link` of the ports. Runs on the pen.
 
-Standard input and output are the port. Neither direction ever blocks: a byte is read or written only after `poll` has
-said that it can be, one at a time, because MicroPython's streams would wait for the rest of a longer piece (a write up
-to 500 ms for a host that doesn't read). What the host sends faster than it is taken waits in the port, which holds it
-back; what the host doesn't take waits in a queue here, and when that is full the logic drops telemetry.
+Standard input and output are the port. Neither direction ever blocks. A byte is read only after `poll` has said that
+there is one, because MicroPython's streams wait for the rest of a longer piece. A write waits, up to 500 ms, for a host
+that doesn't read, unless all of it fits: one byte does when `poll` has said that there is room, and a whole packet when
+the controller has none in hand, because then it takes this one at once. What the host sends faster than it is taken
+waits in the port, which holds it back; what the host doesn't take waits in a queue here, and when that is full the
+logic drops telemetry.
 
 The queue is a ring of fixed size; a turn allocates the piece that `read` returns, a write its slices. Bytes are moved
 through `.buffer`: text mode would rewrite line ends.
@@ -16,32 +18,57 @@ from pencore.compat import const
 
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Callable
 
 _TAKEN_MOST = const(32)
-"""Bytes taken in one turn, at about 110 us each; the rest waits in the port."""
+"""Bytes taken in one turn, at about 70 us each; the rest waits in the port."""
 _OUT_ROOM = const(2048)
-_MOVED_MOST = const(96)
-_MOVED_BUSY = const(24)
-"""Bytes written in one turn. A byte takes about 130 us, most of it the question whether there is room."""
+_WRITES_MOST = const(96)
+_WRITES_BUSY = const(8)
+"""Writes in one turn, of a packet or a byte each. Either takes about 130 us, most of it the question for room."""
+
+PACKET = const(64)
+"""Bytes of a packet of the serial port, at full speed."""
+# The port's endpoint to the host in the controller's memory: RP2040 data sheet, 4.1.2.5; MicroPython's is the second.
+_KIND_AT = 0x50100013  # the top byte of EP2_IN_CONTROL
+_BUFFERS_AT = (0x50100091, 0x50100093)  # the second byte of each half of EP2_IN_BUFFER_CONTROL
+_KIND_MASK = const(0x8C)
+_BULK = const(0x88)
+"""In use, and for bulk transfers."""
+_IN_HAND = const(0x04)
+"""Available: the controller has this buffer, for the host to fetch."""
+
+
+def packet_room(memory: "Any") -> int:
+    """Return how many bytes can be written without waiting for the host, if there is room for one: 64 when the
+    controller has no packet in hand, 1 when it has or isn't set up. `memory`: bytes by address, `machine.mem8`.
+    """
+    if memory[_KIND_AT] & _KIND_MASK != _BULK:
+        return 1
+    in_hand = (memory[_BUFFERS_AT[0]] | memory[_BUFFERS_AT[1]]) & _IN_HAND
+    return 1 if in_hand else PACKET
 
 
 class UsbLink:
     """The port at `port`, a binary stream that is read and written. `poll` and `wake` are two of `select.poll` that
-    nobody else uses.
+    nobody else uses; `packet_room` says what can be written at once where there is room at all.
     """
 
-    def __init__(self, port: "Any", poll: "Any", wake: "Any") -> None:
+    def __init__(self, port: "Any", poll: "Any", wake: "Any", packet_room: "Callable[[], int]") -> None:
         self._port = port
-        self._poll = poll
         self._wake = wake
-        # Once, with both: registering the same stream again would replace what is waited for.
-        poll.register(port, select.POLLIN | select.POLLOUT)
+        # Once, each for one direction: registering the same stream again would replace what is waited for.
+        poll.register(port, select.POLLOUT)
         wake.register(port, select.POLLIN)
+        # Kept, because each time they are asked for one is made.
+        self._can_write: "Callable[[int], Any]" = poll.ipoll
+        self._can_read: "Callable[[int], Any]" = wake.ipoll
+        self._packet_room = packet_room
         self._one = bytearray(1)
         self._piece = bytearray(_TAKEN_MOST)
         self._view = memoryview(self._piece)
         self._ring = bytearray(_OUT_ROOM)
+        self._ring_view = memoryview(self._ring)
         self._first = 0
         self._waiting = 0
         self._stalled = False
@@ -51,14 +78,21 @@ class UsbLink:
         """Return what has arrived, at most 32 bytes; b"" when there is nothing."""
         count = 0
         piece = self._piece
-        while count < _TAKEN_MOST and self._can(select.POLLIN):
-            if not self._port.readinto(self._one):
+        one = self._one
+        can_read = self._can_read
+        while count < _TAKEN_MOST:
+            for _event in can_read(0):
                 break
-            piece[count] = self._one[0]
+            else:
+                break
+            if not self._port.readinto(one):
+                break
+            piece[count] = one[0]
             count += 1
-        if count:
-            self._deaf = False
-        return bytes(self._view[:count]) if count else b""
+        if not count:
+            return b""
+        self._deaf = False
+        return bytes(self._view[:count])
 
     def room(self) -> int:
         """Return how many bytes `write` takes now; 0 while the host doesn't take what it was given."""
@@ -70,7 +104,7 @@ class UsbLink:
         at = (self._first + self._waiting) % _OUT_ROOM
         until_end = _OUT_ROOM - at
         if count <= until_end:
-            self._ring[at : at + count] = data[:count]
+            self._ring[at : at + count] = data if count == len(data) else data[:count]
         else:
             self._ring[at:] = data[:until_end]
             self._ring[: count - until_end] = data[until_end:count]
@@ -78,26 +112,31 @@ class UsbLink:
         return count
 
     def flush(self, hurried: bool = False) -> None:
-        """Give the host what it takes now, 96 bytes at most, 24 in a hurry; called every turn."""
-        if self._deaf:
+        """Give the host what it takes now, in a bounded time, and less of it in a hurry; called every turn."""
+        if self._deaf or not self._waiting:
             return
-        last = self._one
+        can_write = self._can_write
         self._stalled = False
-        for _ in range(_MOVED_BUSY if hurried else _MOVED_MOST):
-            if not self._waiting:
-                return
-            if not self._can(select.POLLOUT):
+        for _ in range(_WRITES_BUSY if hurried else _WRITES_MOST):
+            # Asked for first: what is in hand now may be gone by the time of the write, but not the other way round.
+            size = min(self._packet_room(), self._waiting)
+            for _event in can_write(0):
+                break
+            else:
                 self._stalled = True
                 return
-            last[0] = self._ring[self._first]
-            if not self._port.write(last):
+            # At the ring's end the piece is shorter.
+            taken = self._port.write(self._ring_view[self._first : self._first + size])
+            if not taken:
                 # The port said that there is room, waited half a second, and took nothing: the cable is out, or the
                 # host asleep. Nothing more is tried until the host says something.
                 self._stalled = True
                 self._deaf = True
                 return
-            self._first = self._first + 1 if self._first + 1 < _OUT_ROOM else 0
-            self._waiting -= 1
+            self._first = (self._first + taken) % _OUT_ROOM
+            self._waiting -= taken
+            if not self._waiting:
+                return
 
     def waiting(self) -> bool:
         """Return whether there is more for the host, and it takes it."""
@@ -109,14 +148,9 @@ class UsbLink:
             return True
         return False
 
-    def _can(self, wanted: int) -> bool:
-        """Return whether the stream is ready for `wanted`, without waiting."""
-        for _stream, events in self._poll.ipoll(0):
-            if events & wanted:
-                return True
-        return False
 
-
-def usb_link() -> UsbLink:
-    """Return the link over the board's own port: on the RP2040 one stream is behind stdin, stdout and their buffers."""
-    return UsbLink(sys.stdin.buffer, select.poll(), select.poll())
+def usb_link(memory: "Any") -> UsbLink:
+    """Return the link over the board's own port: on the RP2040 one stream is behind stdin, stdout and their buffers.
+    `memory`: `machine.mem8`.
+    """
+    return UsbLink(sys.stdin.buffer, select.poll(), select.poll(), lambda: packet_room(memory))

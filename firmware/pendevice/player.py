@@ -5,7 +5,7 @@ another one is under way waits in the second channel, which the first one trigge
 ends the chain. So at most two are queued, and a CPU that hangs leaves just those. Only a channel that has finished is
 set up anew.
 
-Allocates the sample ring (twice its size, to find it a place that DMA can wrap in) and the channels' registers once;
+Allocates the sample ring (three times its size until garbage is collected) and the channels' registers once;
 `begin` what MicroPython's calls do; nothing else allocates. Numbers above 2**30, which would, are kept ready.
 """
 
@@ -49,6 +49,23 @@ _TAIL_MS = const(50)
 """Longer than the last three steps of any plan."""
 
 
+def _ring() -> "tuple[bytearray, bytearray]":
+    """Return the sample ring, where DMA can wrap in it (at a multiple of its size), and what must be kept for it."""
+    before = bytearray(samples.SIZE)
+    gap = -uctypes.addressof(before) & (samples.SIZE - 1)
+    # Memory is given out from below: what comes next lies behind these two, of which nothing stays.
+    between = bytearray(gap)
+    ring = bytearray(samples.SIZE)
+    del before, between
+    if uctypes.addressof(ring) & (samples.SIZE - 1) == 0:
+        return ring, ring
+    # A hole further down took one of them. A piece of twice the size has the place somewhere in it, wherever it lies.
+    del ring
+    memory = bytearray(2 * samples.SIZE)
+    start = (uctypes.addressof(memory) + samples.SIZE - 1) & -samples.SIZE
+    return uctypes.bytearray_at(start, samples.SIZE), memory
+
+
 class Player:
     """Machines 0 and 1 of PIO block 0 and what feeds them. Idle and empty until `begin`."""
 
@@ -59,11 +76,9 @@ class Player:
         self._enable = machine.Pin(board.ENABLE)
         self._player = rp2.StateMachine(0)
         self._sampler = rp2.StateMachine(1)
-        self._memory = bytearray(2 * samples.SIZE)
-        start = (uctypes.addressof(self._memory) + samples.SIZE - 1) & -samples.SIZE
-        self.ring = uctypes.bytearray_at(start, samples.SIZE)
+        self.ring, self._memory = _ring()
         """The samples, a ring; see `pendevice.samples`."""
-        self._ring_at = start
+        self._ring_at = uctypes.addressof(self.ring)
         # The stubs lack a channel's number and registers.
         self._feeders: "tuple[Any, ...]" = (rp2.DMA(), rp2.DMA())
         collector: "Any" = rp2.DMA()
@@ -81,6 +96,7 @@ class Player:
         self.shortest_ticks = stroke_pio.SHORTEST_TICKS
         self._base = 0
         self._ended = 0
+        self._end_word = bytearray(1)
 
     @staticmethod
     def _feed_ctrl(feeder: "Any", then: "Any", enabled: bool) -> int:
@@ -239,7 +255,8 @@ class Player:
         count = self._ended
         self._ended = 0
         while self._player.rx_fifo():
-            self._player.get()
+            # Into a buffer, whose one byte takes one word: as a number it may lie above 2**30.
+            self._player.get(self._end_word)
             count += 1
         return count
 

@@ -8,6 +8,7 @@ the logic makes a fault of it.
 Allocates a file object per call; nothing is called while strokes are made.
 """
 
+import gc
 import os
 
 from pencore.compat import const
@@ -71,6 +72,8 @@ class FlashStore:
         if folder > 0 and self.size(name) < 0 and self.size(name[:folder]) < 0:
             self._change(os.mkdir, _ROOT + name[:folder])
         self._ready()
+        # At rest, and about to take its time anyway: so it needn't be done in the middle of the strokes that follow.
+        gc.collect()
         try:
             with open(_ROOT + name, "ab") as file:
                 if file.write(data) != len(data):

@@ -111,6 +111,8 @@ class Tmc2209:
         )
         self._bits = 0
         self._setting = 0
+        self._confirmed = False
+        self._void = False
         self._writes = -1
         self._out = bytearray(_DATAGRAM)
         self._answer = bytearray(_DATAGRAM)
@@ -131,6 +133,10 @@ class Tmc2209:
         """Return whether nothing is being asked or set."""
         return self.presence == ABSENT or (self._setting >= len(self._settings) and self._check >= len(self._checks))
 
+    def ready(self) -> bool:
+        """Return whether all settings were written and counted since `forgive`, or there is no driver to take any."""
+        return self.presence == ABSENT or self._confirmed
+
     def look(self) -> None:
         """Begin to look after the driver, unless that is being done: its reset flag, its write counter, its errors."""
         if self.settled():
@@ -147,22 +153,27 @@ class Tmc2209:
         if self.presence == ABSENT:
             self.presence = UNKNOWN
         self._setting = 0
+        self._confirmed = False
         self._checks = (_IFCNT,)
         self._check = 0
+        self._tries = 0
         self._writes = -1
+        # What is being asked belongs to what was before: its answer is waited for, so that it isn't taken for another.
+        self._void = self._register >= 0
 
     def turn(self, now_ms: int) -> None:
         """Go on with what is to be asked and set; called once per loop, with the pen's uint32 milliseconds."""
         if self.settled():
             return
-        if self._register < 0:
+        if self._register >= 0:
+            if self._collect():
+                self._take()
+            elif not 0 <= ms_since(now_ms, self._sent_ms) <= _ANSWER_MS:
+                # No answer in time: ask again, or know that nobody is there.
+                self._register = -1
+                self._again()
+        if self._register < 0 and not self.settled():
             self._begin(now_ms)
-        elif self._collect():
-            self._take()
-        elif not 0 <= ms_since(now_ms, self._sent_ms) <= _ANSWER_MS:
-            # No answer in time: ask again, or know that nobody is there.
-            self._register = -1
-            self._again()
 
     # --- one transfer ------------------------------------------------------------------------------------------------
     def _begin(self, now_ms: int) -> None:
@@ -216,6 +227,9 @@ class Tmc2209:
         """Judge the answer of a finished transfer."""
         register, answer = self._register, self._answer
         self._register = -1
+        if self._void:
+            self._void = False
+            return
         if register & _WRITE:
             return
         whole = answer[0] == _SYNC and answer[1] == _HOST and answer[2] == register
@@ -231,6 +245,8 @@ class Tmc2209:
                 self._writes = low
             elif low != self._writes:
                 self._bits |= DRIVER_RESET
+            else:
+                self._confirmed = True
         elif register == _GSTAT:
             if low & _RESET:
                 self._bits |= DRIVER_RESET
@@ -243,6 +259,9 @@ class Tmc2209:
             self.stall_value = (answer[5] << 8 | low) & 0x3FF
 
     def _again(self) -> None:
+        if self._void:
+            self._void = False
+            return
         self._tries += 1
         if self._tries < _TRIES:
             return

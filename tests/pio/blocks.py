@@ -22,7 +22,7 @@ _U32 = 0xFFFFFFFF
 _CTRL, _IRQ = 0x00, 0x30
 _TXF0 = 0x10
 _MACHINE_SIZE = 0x18
-_INPUT_ENABLE = 0x40
+_JOIN_RX = 1 << 31
 
 _WAIT, _IN, _OUT, _FIFO, _MOV, _IRQ_CODE, _SET = 1, 2, 3, 4, 5, 6, 7
 
@@ -115,9 +115,9 @@ class Block(Protocol):
 class Rp2040pyBlock:
     """A block of rp2040py.
 
-    Its faults: FIFOs aren't emptied by a restart; a stall that ends by an input ends a tick early if the block's own
-    time stands still meanwhile, so that is set first; pads wake without input enable; starting a machine lets a
-    thousand ticks pass at once, unless the block is told that it is running already.
+    Its faults: a stall that ends by an input ends a tick early if the block's own time stands still meanwhile, so that
+    is set first; starting a machine lets a thousand ticks pass at once, unless the block is told that it is running
+    already.
     """
 
     _spare: list[RP2040] = []  # noqa: RUF012  # shared on purpose: a chip takes 30 ms to make
@@ -130,7 +130,6 @@ class Rp2040pyBlock:
         self._inputs = 0
         self._on = 0
         for pin in self._chip.gpio:
-            pin.pad_value |= _INPUT_ENABLE
             pin.set_input_value(False)
 
     def __del__(self) -> None:
@@ -149,18 +148,16 @@ class Rp2040pyBlock:
             self._pio.write_uint32(registers.INSTR_MEM0 + 4 * place, word)
 
     def init(self, machine: int, settings: Settings, address: int) -> None:
-        made = self._pio.machines[machine]
         self._on &= ~(1 << machine)
         self._pio.write_uint32(_CTRL, self._on | 1 << (4 + machine))
         self._pio.stopped = False
-        made.tx_fifo.reset()
-        made.rx_fifo.reset()
         wraps = settings.wrap << 12 | settings.wrap_target << 7
         shift = settings.push_thresh % 32 << 20 | settings.out_right << 19 | settings.in_right << 18
         pins = settings.set_count << 26 | settings.out_count << 20 | settings.in_base << 15
         self._write(machine, registers.SM0_CLKDIV, 1 << 16)
         self._write(machine, registers.SM0_EXECCTRL, settings.jmp_pin << 24 | wraps)
-        self._write(machine, registers.SM0_SHIFTCTRL, shift | settings.autopush << 16)
+        for joined in (_JOIN_RX, 0):  # a change of their joining empties the FIFOs
+            self._write(machine, registers.SM0_SHIFTCTRL, joined | shift | settings.autopush << 16)
         self._write(machine, registers.SM0_PINCTRL, pins | settings.set_base << 5 | settings.out_base)
         self._write(machine, registers.SM0_INSTR, address)
 

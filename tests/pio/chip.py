@@ -305,8 +305,14 @@ class StateMachine:
         self.block.put(self.chip.now, self.machine, word)
         self.chip.run(self.chip.call_ticks)
 
-    def get(self) -> int:
-        return self.block.get(self.chip.now, self.machine)
+    def get(self, into: bytearray | None = None) -> int:
+        """Take a word; MicroPython fills a buffer of bytes with one word each, and waits for as many."""
+        if into is not None and len(into) > self.rx_fifo():
+            raise AssertionError("this would wait")
+        word = self.block.get(self.chip.now, self.machine)
+        if into is not None:
+            into[0] = word & 0xFF
+        return word
 
     def tx_fifo(self) -> int:
         return self.block.tx_level(self.machine)

@@ -5,6 +5,7 @@ What is asserted is read off the pads, by `Watch`, which counts for itself.
 
 import struct
 from collections.abc import Iterable, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 from pensim.clock import VirtualClock
@@ -206,4 +207,6 @@ class PenRig:
         """Return what the firmware makes of samples `begin` to `end`: clear step, return step, net steps."""
         made = PEN.samples
         ring = self.samples
-        return made.clear_step(ring, begin, end), made.return_step(ring, begin, end), made.net_steps(ring, begin, end)
+        evidence = SimpleNamespace()
+        made.judge(evidence, ring, begin, end)
+        return evidence.clear_step, evidence.return_step, evidence.net_steps

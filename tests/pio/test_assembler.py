@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pencore import limits
 from tests.pio.assembler import AssemblerError, Program, asm_pio, assembled
 from tests.pio.rigs import BOARD, GUARD_PIO, STROKE_PIO
 
@@ -103,6 +104,10 @@ def test_levels_written_in_the_programs_are_the_board_s() -> None:
     # The stroke program's jump on the enable pin is taken on a high level.
     assert BOARD.ENABLE_OFF == 1
     assert (BOARD.DIR, BOARD.HOME) == (BOARD.STEP + 1, BOARD.STEP + 2)
+
+
+def test_no_pen_asks_for_less_than_the_stroke_program_keeps() -> None:
+    assert limits.STEP_TICKS_MIN == STROKE_PIO.SHORTEST_TICKS
 
 
 def test_guards_count_faster_than_strokes_can_be_played() -> None:

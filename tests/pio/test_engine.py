@@ -7,6 +7,7 @@ import pytest
 
 from pencore.planner import Plan
 from pencore.ports import (
+    DRIVER_FAULT,
     DRIVER_RESET,
     ENABLED,
     HOME_WAIT,
@@ -16,8 +17,11 @@ from pencore.ports import (
     TRIP_STOP,
 )
 from pencore.units import Geometry
+from pendevice.tmc2209 import ABSENT, PRESENT, Tmc2209
 from pensim.clock import TICKS_PER_MS
+from pensim.driver_chip import IHOLD_IRUN, DriverChip
 from tests.pio.rigs import BOARD, EMULATORS
+from tests.support.driver_port import DriverPort
 from tests.support.pio_engine import MODULES, EnginePen
 
 MARGIN, BACKOFF, CAP, STEP_TICKS = 8, 120, 1440, 25_000
@@ -264,6 +268,118 @@ def test_what_the_driver_says_is_among_the_bits_and_it_is_asked_at_each_block(pe
     assert pen.driver.looks == asked + 1
     pen.driver.said = DRIVER_RESET
     assert pen.engine.poll() == IDLE | ENABLED | DRIVER_RESET
+
+
+SETTINGS = 7
+
+
+def settling(pen: EnginePen, port: DriverPort, written: int) -> int:
+    """Begin to home, and let the driver's line get on until the carriage is driven; return how many ms that took.
+
+    Not before `written` settings have reached the chip may it be driven, let alone moved.
+    """
+    pen.watch.forget()
+    pen.engine.home(CAP, BACKOFF, MARGIN, STEP_TICKS)
+    for ms in range(1000):
+        # Looked at first: what was done in this ms was allowed by what the chip had before it.
+        arrived = len(port.driver.written)
+        pen.driver.turn(port.now_ns // 1_000_000)
+        port.now_ns += 1_000_000
+        pen.engine.turn()
+        pen.run_ms(1)
+        if pen.watch.on or pen.watch.steps:
+            assert arrived == written
+            return ms
+    return -1
+
+
+def test_not_driven_and_not_moved_before_the_driver_has_its_settings() -> None:
+    port = DriverPort(DriverChip())
+    pen = EnginePen(driver=Tmc2209(port, 20, 8))
+    for homing in (1, 2):
+        # The second time after a dip of the motor's supply, which has left the chip with its own defaults.
+        assert settling(pen, port, homing * SETTINGS) > SETTINGS
+        assert pen.driver.presence == PRESENT
+        while pen.engine.homing() is None:
+            pen.run_ms(1)
+        assert pen.engine.homing().return_step > 0
+        assert pen.engine.poll() == IDLE | ENABLED
+        port.driver.dip()
+
+
+def test_a_plain_driver_is_waited_for_until_it_is_known_to_be_none() -> None:
+    port = DriverPort(DriverChip())
+    port.driver.present = False
+    pen = EnginePen(driver=Tmc2209(port, 20, 8))
+    assert 3 * 5 <= settling(pen, port, 0) < 40
+    assert pen.driver.presence == ABSENT
+
+
+def test_a_driver_that_falls_silent_among_its_settings_never_moves() -> None:
+    class Falling(DriverPort):
+        def write(self, data: bytearray) -> int:
+            self.driver.present = len(self.driver.written) < 3
+            return super().write(data)
+
+    port = Falling(DriverChip())
+    pen = EnginePen(driver=Tmc2209(port, 20, 8))
+    assert settling(pen, port, SETTINGS) == -1
+    assert pen.engine.poll() == IDLE | DRIVER_FAULT
+    assert pen.engine.homing().found_step == -1
+
+
+def test_a_setting_that_never_arrived_never_moves() -> None:
+    port = DriverPort(DriverChip())
+    port.spoilt = IHOLD_IRUN
+    pen = EnginePen(driver=Tmc2209(port, 20, 8))
+    assert settling(pen, port, SETTINGS) == -1
+    assert pen.engine.poll() == IDLE | DRIVER_RESET
+
+
+def test_settings_that_nobody_sends_are_not_waited_for_without_end(pen: EnginePen) -> None:
+    pen.driver.is_ready = False
+    pen.engine.home(CAP, BACKOFF, MARGIN, STEP_TICKS)
+    pen.run_ms(MODULES.engine.SETTLE_MS - 1)
+    assert (pen.engine.homing(), pen.engine.poll()) == (None, 0)
+    pen.run_ms(2)
+    assert pen.engine.homing().found_step == -1
+    assert pen.engine.poll() == IDLE | DRIVER_FAULT
+    assert pen.watch.steps == []
+    pen.driver.is_ready = True
+    assert homed(pen)[0] == 0
+    assert pen.engine.poll() == IDLE | ENABLED
+
+
+def test_a_stop_while_the_settings_are_waited_for_leaves_nothing_to_come(pen: EnginePen) -> None:
+    pen.driver.is_ready = False
+    pen.engine.home(CAP, BACKOFF, MARGIN, STEP_TICKS)
+    pen.engine.disarm()
+    pen.driver.is_ready = True
+    pen.run_ms(20)
+    assert (pen.engine.homing(), pen.engine.poll(), pen.watch.steps) == (None, IDLE, [])
+
+
+def test_old_trips_are_forgotten_while_the_settings_are_waited_for(pen: EnginePen) -> None:
+    armed(pen, table())
+    pen.chip.drive(BOARD.STOP, BOARD.STOP_OPEN)
+    pen.run_ms(1)
+    assert pen.engine.poll() == IDLE | TRIP_STOP
+    pen.chip.drive(BOARD.STOP, 0)
+    pen.driver.is_ready = False
+    pen.engine.home(CAP, BACKOFF, MARGIN, STEP_TICKS)
+    assert pen.engine.poll() == 0
+    assert not pen.watch.on
+    with pytest.raises(Misuse, match="arm"):
+        pen.engine.arm(SHORT, 1)
+
+
+def test_a_driver_without_its_settings_is_not_armed(pen: EnginePen) -> None:
+    homed(pen)
+    pen.engine.disarm()
+    pen.driver.is_ready = False
+    with pytest.raises(Misuse, match="arm"):
+        pen.engine.arm(SHORT, 1)
+    assert not pen.watch.on
 
 
 def test_a_plan_is_taken_as_it_lies(pen: EnginePen) -> None:

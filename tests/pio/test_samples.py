@@ -1,6 +1,7 @@
 """What the firmware makes of the samples of a stroke, against a count that goes step by step; on both Pythons."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -42,8 +43,9 @@ def test_evidence_is_what_a_count_step_by_step_gives(stroke: list[int], begin: i
     for place, sample in enumerate(stroke, begin):
         ring[place % SAMPLES.SIZE] = sample
     end = begin + len(stroke)
-    made = tuple(read(ring, begin, end) for read in (SAMPLES.clear_step, SAMPLES.return_step, SAMPLES.net_steps))
-    assert made == counted(stroke)
+    made = SimpleNamespace()
+    SAMPLES.judge(made, ring, begin, end)
+    assert (made.clear_step, made.return_step, made.net_steps) == counted(stroke)
 
 
 @given(stroke=any_stroke | clean_stroke, before_end=st.integers(0, 60))
@@ -54,7 +56,11 @@ def test_micropython_s_buffers_find_and_count_alike(vm: MicroPythonVM, stroke: l
 ring = bytearray(SIZE)
 for place, sample in enumerate({stroke}, {begin}):
     ring[place % SIZE] = sample
-result = [read(ring, {begin}, {begin + len(stroke)}) for read in (clear_step, return_step, net_steps)]
+class Made:
+    pass
+made = Made()
+judge(made, ring, {begin}, {begin + len(stroke)})
+result = [made.clear_step, made.return_step, made.net_steps]
 """
     assert vm.run(SOURCE + question) == list(counted(stroke))
 

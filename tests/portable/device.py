@@ -5,7 +5,7 @@ On MicroPython strokes are made with the heap locked: whoever allocates then get
 
 from pencore.signals import DRIVER_FAULT, ENABLED, IDLE, TRIP_COUNT
 from pendevice import samples
-from pendevice.engine import StrokeEngine
+from pendevice.engine import Evidence, StrokeEngine
 from pendevice.indicator import PATTERNS, Lights
 from pendevice.tmc2209 import ABSENT, Tmc2209, crc8
 from tests.portable.expect import equal
@@ -124,6 +124,9 @@ class Driver:
     def bits(self) -> int:
         return 0
 
+    def ready(self) -> bool:
+        return True
+
     def look(self) -> None:
         pass
 
@@ -194,14 +197,9 @@ def check_evidence_of_strokes_that_lost_something() -> None:
         for offset, sample in enumerate(piece):
             ring[(at + offset) % samples.SIZE] = sample
         end = at + len(piece)
-        equal(
-            (
-                samples.clear_step(ring, at, end),
-                samples.return_step(ring, at, end),
-                samples.net_steps(ring, at, end),
-            ),
-            wanted,
-        )
+        found = Evidence()
+        samples.judge(found, ring, at, end)
+        equal((found.clear_step, found.return_step, found.net_steps), wanted)
 
 
 class Silence:

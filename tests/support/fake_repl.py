@@ -40,12 +40,17 @@ class _File(io.BytesIO):
 
 
 class FakeRepl:
-    """A board at a port. `full` makes its flash take no more; `resets` counts how often it was told to reset."""
+    """A board at a port. `full` makes its flash take no more; `resets` counts how often it was told to reset,
+    `restarts` how often its interpreter was. A folder is taken for a module, unless nothing is on the path.
+    """
 
     def __init__(self, board: FakeBoard) -> None:
         self.board = board
         self.full = False
         self.resets = 0
+        self.restarts = 0
+        self.path = ["", ".frozen", "/lib"]
+        self.prompt_left = False
         self.lose_after: int | None = None
         self._server = socket.create_server(("127.0.0.1", 0))
         self.port = f"socket://127.0.0.1:{self._server.getsockname()[1]}"
@@ -76,7 +81,7 @@ class FakeRepl:
     def _talk(self, connection: socket.socket) -> None:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         script = bytearray()
-        names: dict[str, Any] = {}
+        names = self._names()
         waiting = bytearray()
         while True:
             if not waiting:
@@ -85,7 +90,8 @@ class FakeRepl:
                     return
                 waiting += data
             byte = waiting.pop(0)
-            if byte == 3 or (byte == 13 and not script):
+            if byte in (2, 3) or (byte == 13 and not script):
+                self.prompt_left = byte == 2
                 continue
             if byte == 1:
                 connection.sendall(_BANNER)
@@ -96,6 +102,8 @@ class FakeRepl:
                 del waiting[:2]
                 connection.sendall(b"R\x00")
             elif byte == 4 and not script:
+                self.restarts += 1
+                self.path[:] = ["", ".frozen", "/lib"]
                 names = self._names()
                 connection.sendall(b"OK\r\nMPY: soft reboot\r\n" + _BANNER)
             elif byte == 4:
@@ -129,13 +137,18 @@ class FakeRepl:
                 rename=lambda old, new: board.rename(old[1:], new[1:]),
                 remove=lambda path: board.remove(path[1:]),
             ),
-            "sys": SimpleNamespace(implementation=self._implementation()),
+            "sys": SimpleNamespace(implementation=self._implementation(), path=self.path),
             "machine": SimpleNamespace(reset=self._reset),
             "hashlib": hashlib,
             "binascii": binascii,
         }
-        known = {**vars(builtins), "open": self._open, "__import__": lambda name, *_: modules[name]}
-        return {"__builtins__": known}
+
+        def imported(name: str, *_: object) -> object:
+            if name != "sys" and self.path and name in board.dirs:
+                return SimpleNamespace()
+            return modules[name]
+
+        return {"__builtins__": {**vars(builtins), "open": self._open, "__import__": imported}}
 
     def _implementation(self) -> SimpleNamespace:
         about = self.board.is_about
@@ -154,8 +167,9 @@ class FakeRepl:
         if mode == "wb":
             if self.full:
                 raise OSError(errno.ENOSPC, "ENOSPC")
+            self.board.check_open(path[1:])
             return _File(self.board, path[1:], b"")
-        return io.BytesIO(self.board.content[path[1:]])
+        return io.BytesIO(self.board.read(path[1:]))
 
     def _reset(self) -> None:
         self.resets += 1

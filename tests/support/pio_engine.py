@@ -238,11 +238,15 @@ class Sound:
 
     def __init__(self) -> None:
         self.said = 0
+        self.is_ready = True
         self.looks = 0
         self.forgiven = 0
 
     def bits(self) -> int:
         return self.said
+
+    def ready(self) -> bool:
+        return self.is_ready
 
     def look(self) -> None:
         self.looks += 1
@@ -253,14 +257,16 @@ class Sound:
 
 
 class EnginePen(PenRig):
-    """A pen whose engine is the firmware's own; where the carriage is let go it rests at home, driver off."""
+    """A pen whose engine is the firmware's own; where the carriage is let go it rests at home, driver off. `driver` is
+    what the engine asks of its motor driver.
+    """
 
-    def __init__(self, emulator: str = "rp2040py", parameters: PenParameters | None = None) -> None:
+    def __init__(self, emulator: str = "rp2040py", parameters: PenParameters | None = None, driver: Any = None) -> None:
         Channel.made = []
         Channel.memory = Memory()
         super().__init__(emulator, 1, 0, parameters)
         self.guards.off()
-        self.driver = Sound()
+        self.driver: Any = Sound() if driver is None else driver
         self.player_port = MODULES.player.Player()
         self.engine: Any = MODULES.engine.StrokeEngine(
             self.player_port, self.guards, self.driver, Channel.memory.addressof, _ticks_ms

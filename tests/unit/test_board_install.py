@@ -1,12 +1,14 @@
 """Installing the firmware: what is removed, what is not, and that a half of it is never run, wherever it is cut off."""
 
 import ast
+import binascii
+import hashlib
 import io
-import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from itertools import product
+from types import SimpleNamespace
 from typing import Any
-from unittest.mock import patch
 
 import pytest
 
@@ -17,7 +19,7 @@ from pinprick.board.image import Lock, locked
 from pinprick.board.install import About, Step, differences, install, verified
 from pinprick.errors import Mismatch, NoDevice, PinprickError
 from pinprick.told import PenInfo
-from tests.support.fake_board import FakeBoard, Unplugged
+from tests.support.fake_board import FakeBoard, Unplugged, ancestors
 
 SOURCES = {
     "pen/boot.py": b"X = 1\n",
@@ -39,6 +41,8 @@ MEMORY = {
     "witness/seq.bin": b"12",
 }
 """What a pen remembers, and a file of its own that a cut left."""
+LOOKS = ("about", "start_anew", "files", "folders", "digests")
+"""Operations that change nothing in the flash."""
 OLD = {
     "boot.py": b"old boot",
     "main.py": b"old main",
@@ -48,6 +52,8 @@ OLD = {
     "pencore/old/deep/er.mpy": b"of a folder that is gone",
     "pendevice/notes.txt": b"no code, but in our folder",
     "lib/struct.py": b"instead of the built-in",
+    "pencore/units/nothing.txt": b"MicroPython would take the folder before the .mpy",
+    "machine/nothing.txt": b"instead of the built-in",
     "pencore/units.mpy.new": b"cut off",
     "manifest.txt.new": b"cut off",
     "manifest.txt": b"old manifest",
@@ -82,13 +88,27 @@ def would_run(board: FakeBoard) -> str:
 
     source = ast.parse(firmware_files()["pen/main.py"])
     source.body = [node for node in source.body if isinstance(node, ast.FunctionDef | ast.Assign)]
-    names: dict[str, Any] = {"open": opened}
+    source.body = [
+        node
+        for node in source.body
+        if not isinstance(node, ast.Assign) or ast.unparse(node.targets[0]) != "sys.path[:]"
+    ]
+    names: dict[str, Any] = {
+        "open": opened,
+        "hashlib": hashlib,
+        "binascii": binascii,
+        "os": SimpleNamespace(ilistdir=entries),
+    }
     exec(compile(source, "main.py", "exec"), names)  # noqa: S102  # the pen's own rules, without what it does by them
     try:
-        with patch.object(os, "ilistdir", entries, create=True):
-            return str(names["verified"]())
+        return str(names["verified"]())
     except (OSError, ValueError):
         return ""
+
+
+def folders_of(paths: Iterable[str]) -> set[str]:
+    """Return all folders that these files lie in, with the slash that foreign ones are named with."""
+    return {f"{folder}/" for path in paths for folder in ancestors(path)}
 
 
 def old_pen() -> FakeBoard:
@@ -100,6 +120,7 @@ def is_installed(board: FakeBoard, made: Build) -> None:
     """Fail unless `board` holds the build, the memory it had, and nothing else."""
     memory = {path: data for path, data in MEMORY.items() if path in board.content}
     assert board.content == {**made.files, MANIFEST: made.manifest, **memory}
+    assert board.dirs == {folder for path in board.content for folder in ancestors(path)}
     assert would_run(board) == made.identity
 
 
@@ -115,8 +136,34 @@ def test_old_code_goes_and_the_memory_stays(made: Build) -> None:
     done = install(board, made, LOCK, ignored)
     is_installed(board, made)
     assert {path: board.content[path] for path in MEMORY} == MEMORY
-    assert set(done.purged) == set(OLD) - set(made.files) - {MANIFEST}
-    assert board.dirs == {"pencore", "pendevice", "witness", "lib"}
+    assert set(done.purged) == set(OLD) - set(made.files) - {MANIFEST} | folders_of(OLD) - folders_of(made.files)
+    assert board.dirs == {"pencore", "pendevice", "witness"}
+
+
+STRANGERS = ["machine", "os", "lib", "boot", "rp2", "pencore/units", "pendevice/app", "notes/2026", "witness/old"]
+IN_THE_WAY = ["main.py", "boot.py", MANIFEST, "pencore/units.mpy", "pencore/units.mpy.new", "prov.bin"]
+
+
+@pytest.mark.parametrize("folder", STRANGERS + IN_THE_WAY)
+def test_a_folder_that_is_not_the_pen_s_is_reported_and_goes(made: Build, folder: str) -> None:
+    board = FakeBoard()
+    install(board, made, LOCK, ignored)
+    board.content.pop(folder, None)
+    board.dirs |= {folder, *ancestors(folder)}
+    assert would_run(board) == ""
+    assert f"{folder}/" in differences(board, made).foreign
+    with pytest.raises(Mismatch, match=re.escape(f"{folder}/")):
+        verified(board, made)
+    assert f"{folder}/" in install(board, made, LOCK, ignored).purged
+    board.dirs.discard("witness")
+    is_installed(board, made)
+
+
+@pytest.mark.parametrize("name", ["pencore", "pendevice", "witness"])
+def test_a_file_where_a_folder_has_to_be_goes(made: Build, name: str) -> None:
+    board = FakeBoard({name: b"in the way"})
+    assert install(board, made, LOCK, ignored).purged == (name,)
+    is_installed(board, made)
 
 
 def test_another_program_s_main_goes_before_anything_is_copied(made: Build) -> None:
@@ -147,7 +194,7 @@ def test_a_board_that_has_it_all_is_left_as_it_is(made: Build) -> None:
     board.plug_in()
     done = install(board, made, LOCK, ignored)
     assert (done.copied, done.purged, done.kept) == ((), (), tuple(made.files))
-    assert {what for what, _ in board.done} == {"about", "files", "digests"}
+    assert {what for what, _ in board.done} == {"about", "start_anew", "files", "folders", "digests"}
 
 
 def test_only_what_differs_is_copied(made: Build) -> None:
@@ -161,7 +208,7 @@ def test_only_what_differs_is_copied(made: Build) -> None:
 def test_the_manifest_goes_first_and_comes_last_and_main_before_it(made: Build) -> None:
     board = old_pen()
     install(board, made, LOCK, ignored)
-    changes = [entry for entry in board.done if entry[0] not in ("about", "files", "folders", "digests")]
+    changes = [entry for entry in board.done if entry[0] not in LOOKS]
     assert changes[0] == ("remove", MANIFEST)
     assert changes[-1] == ("rename", MANIFEST)
     assert [path for what, path in changes if what == "rename"][-2:] == ["main.py", MANIFEST]
@@ -268,9 +315,14 @@ def test_differences_are_named(made: Build) -> None:
     assert not verified(board, made)
     board.content["pencore/units.mpy"] = b"other"
     board.content["lib/x.py"] = b""
+    board.dirs.add("lib")
     del board.content["boot.py"]
     found = differences(board, made)
-    assert (found.missing, found.changed, found.foreign) == (("boot.py",), ("pencore/units.mpy",), ("lib/x.py",))
+    assert (found.missing, found.changed, found.foreign) == (
+        ("boot.py",),
+        ("pencore/units.mpy",),
+        ("lib/x.py", "lib/"),
+    )
     with pytest.raises(Mismatch, match=r"boot\.py"):
         verified(board, made)
 

@@ -1,7 +1,7 @@
 """A board behind a port: what mpremote is asked, what is said when it fails, and the commands that use it."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -42,7 +42,6 @@ def _own_folders(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def repl() -> Iterator[FakeRepl]:
     """Return a board at a port, with a pen's memory and some old code."""
     with FakeRepl(FakeBoard({"prov.bin": b"who I am", "pencore/old.py": b"old", "pencore/sub/older.py": b""})) as found:
-        found.board.dirs.add("pencore/sub")
         yield found
 
 
@@ -78,6 +77,49 @@ def test_every_operation_reaches_the_board(repl: FakeRepl) -> None:
         assert board.digests([]) == {}
         board.reset()
     assert repl.resets == 1
+
+
+def test_taking_a_board_over_restarts_nothing_and_leaves_its_prompt(repl: FakeRepl) -> None:
+    with ReplBoard(repl.port) as board:
+        assert board.about() == RIGHT
+        assert board.files()
+        assert (repl.restarts, repl.resets, repl.prompt_left) == (0, 0, False)
+    assert settled(lambda: repl.prompt_left)
+    assert (repl.restarts, repl.resets, repl.path) == (0, 0, ["", ".frozen", "/lib"])
+
+
+def test_a_board_can_be_started_anew_and_asked_again(repl: FakeRepl) -> None:
+    with ReplBoard(repl.port) as board:
+        first = board.digests(["prov.bin"])
+        board.start_anew()
+        assert repl.restarts == 1
+        assert (board.digests(["prov.bin"]), board.folders()) == (first, ["pencore", "pencore/sub"])
+        board.start_anew()
+        repl.lose_after = 0
+        with pytest.raises(NoDevice) as caught:
+            board.files()
+    assert caught.value.code == errors.BOARD_LOST
+
+
+@pytest.mark.parametrize("name", ["os", "hashlib", "binascii", "machine"])
+def test_a_folder_with_a_module_s_name_is_no_module(repl: FakeRepl, name: str) -> None:
+    repl.board.dirs.add(name)
+    with ReplBoard(repl.port) as board:
+        board.write("a", b"data")
+        assert board.digests(["a"]) == repl.board.digests(["a"])
+        board.remove_folder(name)
+        assert name not in board.folders()
+        repl.board.dirs.add(name)
+        board.reset()
+    assert repl.resets == 1
+
+
+def settled(done: Callable[[], bool]) -> bool:
+    """Return whether `done` is so within some seconds: the board reads on when its host has let go."""
+    end = time.monotonic() + 10
+    while not done() and time.monotonic() < end:
+        time.sleep(0.01)
+    return done()
 
 
 def test_what_the_board_refuses_is_said_in_its_words(repl: FakeRepl) -> None:
@@ -132,7 +174,7 @@ def test_install_and_verify(
     result = run.result
     assert (result["ok"], result["build"], result["serial"]) == (True, made.identity, "PP-1")
     assert sorted(result["copied"]) == sorted(made.files)
-    assert sorted(result["purged"]) == ["pencore/old.py", "pencore/sub/older.py"]
+    assert sorted(result["purged"]) == ["pencore/old.py", "pencore/sub/", "pencore/sub/older.py"]
     steps = [event for event in run.lines if event["event"] == "step"]
     assert [step["kind"] for step in steps].count("copy") == len(made.files)
     assert repl.board.content == {**made.files, MANIFEST: made.manifest, "prov.bin": b"who I am"}
@@ -186,6 +228,57 @@ def test_another_micropython_is_refused(capsys: pytest.CaptureFixture[str], repl
     result = Run(capsys, "board", "install", "--port", repl.port, "--json").result
     assert (result["exit"], result["error"]["name"], result["error"]["given"]) == (1, "BOARD_WRONG", "1.27.0")
     assert repl.board.content == before
+
+
+@pytest.mark.usefixtures("made")
+@pytest.mark.parametrize("command", ["install", "verify"])
+def test_another_micropython_is_never_restarted(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, repl: FakeRepl, command: str
+) -> None:
+    monkeypatch.setattr(service, "answering", lambda _: None)
+    repl.board.is_about = About("1.28.0", "RPI_PICO_W", "Raspberry Pi Pico W with RP2040")
+    repl.board.content[MANIFEST] = build(SOURCES).manifest
+    result = Run(capsys, "board", command, "--port", repl.port, "--json").result
+    assert (result["exit"], result["error"]["name"]) == (1, "BOARD_WRONG")
+    assert (repl.restarts, repl.resets) == (0, 0)
+
+
+@pytest.mark.usefixtures("made")
+@pytest.mark.parametrize("manifest", [None, b"", b"0" * 64 + b"  boot.py\n"])
+def test_verifying_restarts_no_board_that_is_no_pen(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, repl: FakeRepl, manifest: bytes | None
+) -> None:
+    monkeypatch.setattr(service, "answering", lambda _: None)
+    if manifest is not None:
+        repl.board.content[MANIFEST] = manifest
+    result = Run(capsys, "board", "verify", "--port", repl.port, "--json").result
+    assert (result["exit"], result["error"]["name"]) == (4, "BOARD_DIFFERS")
+    assert (repl.restarts, repl.resets) == (0, 0)
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_reset_that_fails_is_no_word_on_the_files(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, repl: FakeRepl, made: Build, whole: bool
+) -> None:
+    monkeypatch.setattr(service, "answering", lambda _: None)
+    repl.board.content = {**made.files, MANIFEST: made.manifest}
+    repl.board.dirs = {"pencore"} if whole else {"pencore", "machine"}
+    asked = []
+
+    def failing(board: ReplBoard) -> None:
+        asked.append(board.name)
+        raise NoDevice(errors.BOARD_LOST, "It broke off.")
+
+    monkeypatch.setattr(ReplBoard, "reset", failing)
+    result = Run(capsys, "board", "verify", "--port", repl.port, "--json").result
+    assert asked == [repl.port]
+    assert result["ok"] if whole else result["error"]["field"] == "machine/"
+
+
+@pytest.mark.parametrize("command", ["install", "verify"])
+def test_the_help_says_what_happens_to_another_program(capsys: pytest.CaptureFixture[str], command: str) -> None:
+    text = " ".join(Run(capsys, "board", command, "--help").text.split())
+    assert "interrupted" in text
 
 
 def test_on_a_terminal_the_progress_is_drawn_while_the_board_is_busy() -> None:

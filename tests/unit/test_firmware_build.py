@@ -1,6 +1,8 @@
 """The firmware's build: same bytes wherever and whenever it is made, a manifest whole or none; and the image."""
 
 import os
+import re
+import shutil
 import struct
 import subprocess
 import sys
@@ -9,17 +11,20 @@ from pathlib import Path
 
 import pytest
 
+import pencore
 from pinprick import errors, firmware_files
+from pinprick import firmware as shipping
 from pinprick.board import build as building
 from pinprick.board import image as images
 from pinprick.board.build import MANIFEST, PLAIN, Build, build, compiled, identity_of
 from pinprick.board.image import Image, Lock, compare, locked, parsed, read
 from pinprick.errors import InputError, Mismatch, PinprickError
+from pinprick.firmware import stray_modules
 from tests.architecture.source import ROOT
 from tests.support.cli import Run, settle_terminal
 
 SNIPPET = b'"""A module."""\n\nX = 5\n\n\ndef f(n):\n    return "%d" % (n * X)\n'
-SNIPPET_SHA256 = "c54d5a189623b7f98ee46bd1ea8e16ac8eb476239675cae7b4695e8f6a42882c"
+SNIPPET_SHA256 = "9b109a5bb8a3bb1d66dba15f109b7a2e8ad4cbac02b341c3e321d5254f0143fa"
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +41,93 @@ def test_every_source_is_there_once_and_only_two_stay_sources(made: Build) -> No
     assert all(data[:2] == b"M\x06" for path, data in made.files.items() if path.endswith(".mpy"))
     for path in PLAIN:
         assert made.files[path] == firmware_files()[f"pen/{path}"]
+
+
+@pytest.fixture
+def firmware(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Return a copy of the firmware's folder, which is taken for the tool's own."""
+    copied = tmp_path / "firmware"
+    shutil.copytree(ROOT / "firmware", copied, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(shipping, "_CHECKOUT", copied)
+    monkeypatch.setattr(pencore, "__path__", [str(copied / "pencore")])
+    return copied
+
+
+LEFT = ["pencore/._units.py", "pencore/.#units.py", "pencore/units.py~", "pencore/.history/units.py", "pen/#main.py#"]
+
+
+@pytest.mark.parametrize("name", LEFT)
+def test_what_an_editor_leaves_is_no_part_of_the_firmware(firmware: Path, name: str) -> None:
+    before = firmware_files()
+    (firmware / name).parent.mkdir(exist_ok=True)
+    (firmware / name).write_bytes(b"not python, nor whole")
+    assert firmware_files() == before == firmware_files_of(ROOT / "firmware")
+    assert build().files
+
+
+def firmware_files_of(folder: Path) -> dict[str, bytes]:
+    """Return every module of a folder but the one that holds types alone."""
+    paths = [path for path in folder.rglob("*.py") if path != folder / "pencore" / "ports.py"]
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
+
+
+def test_a_lock_that_leads_nowhere_is_no_part_of_the_firmware(firmware: Path) -> None:
+    (firmware / "pen" / ".#main.py").symlink_to("user@computer.1234")
+    assert build().files
+
+
+@pytest.mark.parametrize("name", ["pencore/units2.py", "pencore/units copy.py", "pen/app.py", "pendevice/old/app.py"])
+def test_a_module_that_nothing_imports_is_named_and_not_built(firmware: Path, name: str) -> None:
+    before = firmware_files()
+    (firmware / name).parent.mkdir(exist_ok=True)
+    (firmware / name).write_bytes(b"X = 1\n")
+    assert firmware_files() == before
+    assert stray_modules() == (name,)
+    with pytest.raises(PinprickError, match=re.escape(name)) as caught:
+        build()
+    assert (caught.value.code, caught.value.field) == (errors.BUILD_FAILED, name)
+
+
+def test_a_module_is_reached_wherever_it_is_imported(firmware: Path) -> None:
+    main = firmware / "pen" / "main.py"
+    ways = {
+        "a": "import pencore.a\n",
+        "b": "def f():\n    from pencore import b\n",
+        "c": "try:\n    pass\nexcept OSError:\n    from pencore.c import X\n",
+        "d": "try:\n    pass\nfinally:\n    if 1:\n        pass\n    else:\n        import pencore.d as d\n",
+        "e": "with open('') as f:\n    for x in f:\n        import pencore.e.inner\n",
+    }
+    main.write_bytes(main.read_bytes() + "".join(ways.values()).encode())
+    (firmware / "pencore" / "e").mkdir()
+    made = [f"pencore/{name}.py" for name in "abcd"] + ["pencore/e/__init__.py", "pencore/e/inner.py"]
+    for path in made:
+        (firmware / path).write_bytes(b"X = 1\n")
+    assert set(made) <= set(firmware_files())
+    assert stray_modules() == ()
+
+
+def test_a_module_for_types_alone_belongs_and_is_not_flashed(firmware: Path) -> None:
+    assert "pencore/ports.py" not in firmware_files()
+    assert stray_modules() == ()
+    (firmware / "pencore" / "types2.py").write_bytes(b"X = 1\n")
+    main = firmware / "pen" / "main.py"
+    main.write_bytes(main.read_bytes() + b"if TYPE_CHECKING:\n    from pencore.types2 import X\n")
+    assert "pencore/types2.py" not in firmware_files()
+    assert stray_modules() == ()
+
+
+def test_a_module_that_is_no_python_is_named(firmware: Path) -> None:
+    (firmware / "pencore" / "units.py").write_bytes(b"X = 1\nY = =\n")
+    with pytest.raises(PinprickError, match=r"pencore/units\.py.*line 2.*invalid syntax") as caught:
+        build()
+    assert (caught.value.code, caught.value.field) == (errors.BUILD_FAILED, "pencore/units.py")
+
+
+@pytest.mark.parametrize("name", ["pen/main.py", "pen/boot.py"])
+def test_a_damaged_installation_is_said_so(firmware: Path, name: str) -> None:
+    (firmware / name).unlink()
+    with pytest.raises(FileNotFoundError, match=name):
+        firmware_files()
 
 
 def test_the_manifest_lists_every_file_by_path_and_ends_with_the_build(made: Build) -> None:
@@ -163,8 +255,9 @@ GOOD = uf2(FLASH)
 
 
 def test_an_image_is_read_with_what_it_says_of_itself() -> None:
-    assert read(GOOD) == Image(sha256(GOOD).hexdigest(), 1024, "1.28.0", "2026-04-01", True)
-    assert read(uf2(bytes(512))) == Image(sha256(uf2(bytes(512))).hexdigest(), 512, "", "", False)
+    assert read(GOOD) == Image(sha256(GOOD).hexdigest(), FLASH, "1.28.0", "2026-04-01", True)
+    assert read(uf2(bytes(512))) == Image(sha256(uf2(bytes(512))).hexdigest(), bytes(512), "", "", False)
+    assert read(GOOD).size == 1024
 
 
 @pytest.mark.parametrize(

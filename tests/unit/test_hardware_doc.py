@@ -12,7 +12,7 @@ from pinprick.wiring import pins as reading
 from pinprick.wiring.circuit import MECHANICAL, PARTS, nets, parts
 from pinprick.wiring.drawing import PATH as DRAWING
 from pinprick.wiring.drawing import drawing
-from pinprick.wiring.page import PATH, filled_in
+from pinprick.wiring.page import PATH, edge_us, filled_in
 from pinprick.wiring.pins import FILE, pins
 from tests.architecture.source import ROOT
 
@@ -152,6 +152,19 @@ def test_the_motor_s_force_is_what_the_page_says() -> None:
 
 
 # --- page and drawing ------------------------------------------------------------------------------------------------
+def test_the_home_sensor_is_as_fast_as_the_carriage_at_its_edge() -> None:
+    step_us, window_us = edge_us(Geometry())
+    [sensor] = [part for part in PARTS if part.ref == "B1"]
+    rated = re.search(r"(\d+) kHz or faster", sensor.value)
+    assert rated is not None
+    late_us = 500 // int(rated[1])
+    assert late_us < step_us < window_us
+    prose = " ".join(PAGE[PAGE.index("**B1, ") : PAGE.index("**X1, ")].split())
+    assert f"a microstep takes {step_us} µs there" in prose
+    assert f"{rated[1]} kHz or faster has followed within {late_us} µs" in prose
+    assert f"{window_us / 1000:.1f} ms after the edge" in prose
+
+
 def test_page_and_drawing_are_up_to_date() -> None:
     assert filled_in(PAGE) == PAGE
     assert (ROOT / DRAWING).read_text(encoding="utf-8") == drawing(pins())

@@ -149,7 +149,7 @@ def test_homing_is_judged(found: int, clear: int, back: int, code: int) -> None:
 
 def test_a_homing_that_never_ends_is_a_fault() -> None:
     mover = Motion(Engine(), GEOMETRY, 300)
-    longest_ms = (360 + 2 * BACKOFF + 2 * MARGIN) * limits.ramp_ticks(1, GEOMETRY) // 125_000 + 200
+    longest_ms = (360 + 2 * BACKOFF + 2 * MARGIN) * limits.ramp_ticks(1, GEOMETRY) // 125_000 + 700
     mover.home(START_MS)
     assert not mover.homed(ms_add(START_MS, longest_ms))
     assert code_of(mover.homed, ms_add(START_MS, longest_ms + 1)) == faults.HOME_NOT_FOUND
@@ -246,8 +246,8 @@ def test_every_stroke_is_judged(changes: dict[str, int], code: int) -> None:
 
 def test_a_window_is_less_than_four_full_steps() -> None:
     """A stepper loses steps four full ones at a time; anything it can lose is seen."""
-    assert motion.WINDOW_FULL_STEPS * GEOMETRY.microsteps == WINDOW
-    assert motion.WINDOW_FULL_STEPS < 4
+    assert limits.HOME_WINDOW_FULL_STEPS * GEOMETRY.microsteps == WINDOW
+    assert limits.HOME_WINDOW_FULL_STEPS < 4
 
 
 def test_a_stroke_nobody_credited_is_a_fault() -> None:

@@ -1,24 +1,29 @@
-"""boot.py and main.py, run on this Python with stand-ins for MicroPython: outputs off, files checked, no REPL."""
+"""boot.py and main.py, run on this Python by MicroPython's rules of import: outputs off, files checked, no REPL."""
 
 import ast
+import binascii
 import builtins
 import hashlib
 import io
-import os
-import runpy
-import sys
-import types
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import ClassVar
 
 import pytest
 
+from pencore import ledger
 from pendevice import board
+from pinprick.board.build import MEMORY_FOLDERS
 
 PEN = Path(__file__).parents[2] / "firmware" / "pen"
-FILES = {"boot.py": b"boot", "main.py": b"main", "pencore/units.mpy": bytes(1300), "pendevice/app.mpy": b"app"}
-KEPT = {"prov.bin": b"p", "witness/seq.bin": b"w"}
+SCRIPTS = {name: (PEN / name).read_bytes() for name in ("boot.py", "main.py")}
+FILES = {**SCRIPTS, "pencore/units.mpy": bytes(1300), "pendevice/app.mpy": b"app"}
+KEPT = {"prov.bin": b"p", ledger.WITNESS: b"w"}
+FIXED = ("sys", "micropython", "gc")
+"""Modules of MicroPython that nothing can stand in for."""
+EXTENSIBLE = ("machine", "os", "binascii", "hashlib")
+"""Those that a folder or a file on the path is taken for."""
 
 
 class Reset(BaseException):
@@ -42,34 +47,39 @@ class Pin:
 
 
 class Chip:
-    """What main.py runs on."""
+    """What the scripts run on: files, `empty` folders, and the import of MicroPython 1.28, which takes the modules that
+    are FIXED, else what lies on the path, a folder before a file, else those that are EXTENSIBLE.
+    """
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self) -> None:
         self.interrupts: list[int] = []
         self.thresholds: list[int] = []
         self.ran: list[str] = []
         self.ends_with: BaseException | None = None
         self.files = {**FILES, **KEPT, "manifest.txt": manifest(FILES)}
+        self.empty: set[str] = set()
+        self._builtins = {**vars(builtins), "open": self._open, "__import__": self._import}
+        self.sys = SimpleNamespace(path=["", ".frozen", "/lib"])
         Pin.log, Pin.levels = [], {}
-        machine = types.ModuleType("machine")
-        vars(machine).update(Pin=Pin, reset=self._reset)
-        micropython = types.ModuleType("micropython")
-        vars(micropython).update(kbd_intr=self.interrupts.append)
-        gc = types.ModuleType("gc")
-        vars(gc).update(threshold=self.thresholds.append)
-        app = types.ModuleType("pendevice.app")
-        vars(app).update(run=self._run)
-        for name, module in (("machine", machine), ("micropython", micropython), ("gc", gc), ("pendevice.app", app)):
-            monkeypatch.setitem(sys.modules, name, module)
-        package = sys.modules["pendevice"]
-        monkeypatch.setattr(package, "app", app, raising=False)
-        monkeypatch.delitem(sys.modules, "boot", raising=False)
-        monkeypatch.syspath_prepend(PEN)
-        monkeypatch.setattr(os, "ilistdir", self._list, raising=False)
+        self._modules: dict[str, object] = {
+            "sys": self.sys,
+            "micropython": SimpleNamespace(kbd_intr=self.interrupts.append),
+            "gc": SimpleNamespace(threshold=self.thresholds.append),
+            "machine": SimpleNamespace(Pin=Pin, reset=self._reset),
+            "os": SimpleNamespace(ilistdir=self._list),
+            "binascii": binascii,
+            "hashlib": hashlib,
+        }
 
     def start(self) -> None:
-        """Run main.py to its end."""
-        runpy.run_path(str(PEN / "main.py"), {"open": self._open}, "__main__")
+        """Do what MicroPython does after a reset; returns when the REPL is reached."""
+        names: dict[str, object] = {"__name__": "__main__", "__builtins__": self._builtins}
+        for script in ("boot.py", "main.py"):
+            try:
+                if script in self.files:
+                    exec(self.files[script], names)  # noqa: S102  # the scripts themselves
+            except Exception:  # noqa: BLE001  # whatever it is: it is printed, and nothing else is run
+                return
 
     def _reset(self) -> None:
         raise Reset
@@ -79,21 +89,42 @@ class Chip:
         if self.ends_with is not None:
             raise self.ends_with
 
+    def _folders(self) -> set[str]:
+        found = {folder.as_posix() for path in (*self.files, *self.empty) for folder in Path(path).parents}
+        return (found | self.empty) - {"."}
+
+    def _import(self, name: str, *_: object) -> object:
+        if name in FIXED:
+            return self._modules[name]
+        for entry in self.sys.path:
+            path = f"{entry}/{name}".lstrip("/")
+            if path == "pendevice" and "pendevice/app" not in self._folders():
+                return SimpleNamespace(app=SimpleNamespace(run=self._run))
+            # MicroPython would take a .py before an .mpy; no test has both of a name.
+            if path in self._folders() or f"{path}.mpy" in self.files:
+                return SimpleNamespace()
+            if f"{path}.py" in self.files:
+                names: dict[str, object] = {"__name__": name, "__builtins__": self._builtins}
+                exec(self.files[f"{path}.py"], names)  # noqa: S102  # the scripts themselves, or a stranger
+                return SimpleNamespace(**names)
+        if name in EXTENSIBLE:
+            return self._modules[name]
+        raise ImportError(name)
+
     def _open(self, path: str, mode: str = "r") -> io.IOBase:
         data = self.files.get(path[1:])
         if data is None:
             raise OSError(2)
+        # Nothing that lies about may be imported before all of it is verified.
+        assert self.sys.path == [".frozen"] or path == "/boot.py"
         return io.BytesIO(data) if mode == "rb" else io.StringIO(data.decode())
 
     def _list(self, folder: str) -> Iterator[tuple[str, int, int]]:
         prefix = folder[1:]
-        seen = set()
-        for name in self.files:
-            if name.startswith(prefix):
-                entry, slash, _ = name[len(prefix) :].partition("/")
-                if entry not in seen:
-                    seen.add(entry)
-                    yield entry, 0x4000 if slash else 0x8000, 0
+        for paths, kind in ((self._folders(), 0x4000), (set(self.files), 0x8000)):
+            for path in sorted(paths):
+                if path.startswith(prefix) and "/" not in path[len(prefix) :]:
+                    yield path[len(prefix) :], kind, 0
 
 
 def manifest(files: dict[str, bytes]) -> bytes:
@@ -105,8 +136,8 @@ BUILD = manifest(FILES)[-17:-1].decode()
 
 
 @pytest.fixture
-def chip(monkeypatch: pytest.MonkeyPatch) -> Chip:
-    return Chip(monkeypatch)
+def chip() -> Chip:
+    return Chip()
 
 
 def driver_off() -> bool:
@@ -125,15 +156,31 @@ def test_the_first_thing_main_does_is_to_disarm_ctrl_c() -> None:
 
 
 def test_boot_has_the_board_s_pins_and_sets_them_before_anything_else(chip: Chip) -> None:
-    boot = runpy.run_path(str(PEN / "boot.py"))
-    assert (boot["ENABLE"], boot["STEP"], boot["DIR"], boot["SERVICE"]) == (
-        board.ENABLE,
-        board.STEP,
-        board.DIR,
-        board.SERVICE,
-    )
+    del chip.files["main.py"]
+    chip.start()
     assert len(Pin.log) == 3
     assert driver_off()
+    constants = {
+        ast.unparse(node.targets[0]): ast.literal_eval(node.value)
+        for node in ast.parse(SCRIPTS["boot.py"]).body
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
+    }
+    assert {name: constants[name] for name in ("ENABLE", "STEP", "DIR", "SERVICE")} == {
+        "ENABLE": board.ENABLE,
+        "STEP": board.STEP,
+        "DIR": board.DIR,
+        "SERVICE": board.SERVICE,
+    }
+
+
+def test_the_folder_that_the_pen_makes_is_known_to_all_who_look_for_strangers() -> None:
+    folders = {path.rpartition("/")[0] + "/" for path in KEPT} - {"/"}
+    [known] = [
+        ast.literal_eval(node.value)
+        for node in ast.parse(SCRIPTS["main.py"]).body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "_MEMORY"
+    ]
+    assert set(known) == folders == {f"{folder}/" for folder in MEMORY_FOLDERS}
 
 
 def test_a_sound_pen_runs_its_app_with_the_manifest_s_build(chip: Chip) -> None:
@@ -169,14 +216,15 @@ def spoil(chip: Chip, how: str) -> None:
     elif how == "no manifest":
         del files["manifest.txt"]
     elif how == "a line missing":
-        first, _, rest = files["manifest.txt"].partition(b"\n")
-        assert first.endswith(b"boot.py")
-        files["manifest.txt"] = rest
-        del files["boot.py"]
+        lines = files["manifest.txt"].splitlines(keepends=True)
+        del files[lines.pop(2).split()[1].decode()]
+        files["manifest.txt"] = b"".join(lines)
     elif how == "manifest cut":
         files["manifest.txt"] = files["manifest.txt"][:-25]
     elif how == "empty manifest":
         files["manifest.txt"] = b""
+    elif how.endswith("/"):
+        chip.empty.add(how[:-1])
     else:
         files[how] = b"stranger"
 
@@ -194,6 +242,19 @@ def spoil(chip: Chip, how: str) -> None:
         "pencore/units.py",
         "lib/other.mpy",
         "os.py",
+        "machine.py",
+        "boot.mpy",
+        "notes/picture.jpg",
+        "lib/",
+        "boot/",
+        "machine/",
+        "os/",
+        "hashlib/",
+        "rp2/",
+        "manifest/",
+        "pencore/units/",
+        "pendevice/app/",
+        "witness/old/",
     ],
 )
 def test_files_that_do_not_fit_the_manifest_are_never_run(chip: Chip, how: str) -> None:
@@ -211,12 +272,23 @@ def test_the_files_of_the_pen_s_work_are_no_code(chip: Chip) -> None:
     assert chip.ran == [BUILD]
 
 
-def test_with_the_service_button_held_there_is_a_repl_and_no_app(chip: Chip) -> None:
+@pytest.mark.parametrize("stranger", ["", "boot/", "machine/", "os/", "pencore/units/", "machine.py", "boot.mpy"])
+def test_with_the_service_button_held_there_is_a_repl_and_no_app(chip: Chip, stranger: str) -> None:
+    if stranger:
+        spoil(chip, stranger)
     Pin.levels[board.SERVICE] = [board.SERVICE_HELD]
     chip.start()
     assert chip.ran == []
     assert chip.interrupts == [-1, 3]
-    assert driver_off() or Pin.log[-1][0] == board.SERVICE
+    assert Pin.log.pop() == (board.SERVICE, Pin.IN, None)
+    assert driver_off()
+
+
+def test_a_module_that_was_checked_is_found_and_nothing_beside_it(chip: Chip) -> None:
+    with pytest.raises(Reset):
+        chip.start()
+    assert chip.ran == [BUILD]
+    assert chip.sys.path == [".frozen", ""]
 
 
 def test_a_button_that_bounces_is_not_held(chip: Chip) -> None:
@@ -226,15 +298,14 @@ def test_a_button_that_bounces_is_not_held(chip: Chip) -> None:
     assert chip.ran == [BUILD]
 
 
-def test_without_boot_the_pen_resets(chip: Chip, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = builtins.__import__
-
-    def importing(name: str, *rest: object) -> object:
-        if name == "boot":
-            raise ImportError(name)
-        return real(name, *rest)  # type: ignore[arg-type]  # passed on as it came
-
-    monkeypatch.setattr(builtins, "__import__", importing)
+@pytest.mark.parametrize("folder", ["", "machine", "os", "hashlib"])
+@pytest.mark.parametrize("boot", [None, b"", b"def service_held():\n    return False"])
+def test_without_its_boot_the_pen_resets(chip: Chip, boot: bytes | None, folder: str) -> None:
+    """What main.py imports is the image's own, whatever ran before it."""
+    chip.empty |= {folder} - {""}
+    del chip.files["boot.py"]
+    if boot is not None:
+        chip.files["boot.py"] = boot
     with pytest.raises(Reset):
         chip.start()
     assert chip.ran == []

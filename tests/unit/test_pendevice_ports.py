@@ -11,10 +11,8 @@ from pendevice import board
 from pendevice.identity import ChipIdentity
 from pendevice.indicator import PATTERNS, SLOT_MS, Lights
 from pendevice.inputs import PinInputs
-from pendevice.link_usb import UsbLink
+from pendevice.link_usb import PACKET, UsbLink, packet_room
 from pendevice.watchdog import TIMEOUT_MS, ChipWatchdog
-
-TURN = 96
 
 
 class Level:
@@ -39,12 +37,20 @@ class Output:
 
 
 class Port:
-    """A serial port: bytes that have arrived, room for so many; whatever would wait is an error."""
+    """A serial port: bytes that have arrived, room for so many; whatever would wait is an error.
+
+    What doesn't fit is taken nevertheless, up to a packet, while the controller has none in hand: that one goes first.
+    """
 
     def __init__(self) -> None:
         self.arrived = b""
         self.sent = b""
         self.room = 1 << 30
+        self.in_hand = False
+        self.writes = 0
+
+    def packet_room(self) -> int:
+        return 1 if self.in_hand else PACKET
 
     def readinto(self, piece: bytearray) -> int:
         assert len(piece) <= len(self.arrived), "this would wait"
@@ -53,9 +59,10 @@ class Port:
         return len(piece)
 
     def write(self, data: bytearray) -> int:
-        assert len(data) <= self.room, "this would wait"
-        self.room -= len(data)
+        assert len(data) <= self.room or (len(data) <= PACKET and not self.in_hand), "this would wait"
+        self.room -= min(len(data), self.room)
         self.sent += data
+        self.writes += 1
         return len(data)
 
 
@@ -84,7 +91,7 @@ def port() -> Port:
 
 @pytest.fixture
 def link(port: Port) -> UsbLink:
-    return UsbLink(port, Poll(), Poll())
+    return UsbLink(port, Poll(), Poll(), port.packet_room)
 
 
 def test_each_input_shows_in_its_bit_and_a_broken_wire_says_the_safer_thing() -> None:
@@ -195,16 +202,60 @@ def test_writing_waits_for_a_turn_and_keeps_the_order_round_the_ring(port: Port,
     assert port.sent == said
 
 
-def test_a_turn_moves_no_more_than_its_share(port: Port, link: UsbLink) -> None:
-    link.write(bytes(500))
-    link.flush()
-    assert len(port.sent) == TURN
+def test_whole_packets_go_while_the_controller_has_none_and_bytes_while_it_has(port: Port, link: UsbLink) -> None:
+    link.write(bytes(range(200)))
+    port.in_hand = True
     link.flush(True)
-    assert len(port.sent) == TURN + 24
+    assert port.sent == bytes(range(8))
+    port.in_hand = False
+    link.flush(True)
+    assert port.sent == bytes(range(200))
+    assert port.writes == 8 + 3
+
+
+@pytest.mark.parametrize(("hurried", "most"), [(False, 96), (True, 8)])
+def test_a_turn_writes_no_oftener_than_its_share(port: Port, link: UsbLink, hurried: bool, most: int) -> None:
+    port.in_hand = True
+    link.write(bytes(500))
+    link.flush(hurried)
+    assert (port.writes, len(port.sent)) == (most, most)
+
+
+def test_a_packet_goes_round_the_end_of_the_ring_in_order(port: Port, link: UsbLink) -> None:
+    said = b""
+    for number in range(100):
+        line = bytes(number * 11 + at & 0xFF for at in range(211))
+        assert link.write(line) == 211
+        said += line
+        link.flush()
+    assert port.sent == said
+
+
+@pytest.mark.parametrize(
+    ("kind", "halves", "room"),
+    [
+        (0x88, (0, 0), PACKET),
+        (0xA8, (0x0B, 0x88), PACKET),
+        (0x88, (0x04, 0), 1),
+        (0x88, (0, 0x04), 1),
+        (0x08, (0, 0), 1),
+        (0x8C, (0, 0), 1),
+        (0x84, (0, 0), 1),
+        (0, (0, 0), 1),
+    ],
+)
+def test_the_controller_s_memory_tells_whether_a_packet_is_in_hand(
+    kind: int, halves: tuple[int, int], room: int
+) -> None:
+    """Data sheet 4.1.2.5: EP2_IN_CONTROL at 0x10, EP2_IN_BUFFER_CONTROL at 0x90; bit 10 of each half is "available"."""
+    words = {0x50100010: kind << 24, 0x50100090: halves[1] << 24 | halves[0] << 8}
+    memory = {at + byte: word >> 8 * byte & 0xFF for at, word in words.items() for byte in range(4)}
+    assert packet_room(memory) == room
 
 
 def test_a_host_that_does_not_read_costs_nothing_and_finds_what_fitted(port: Port, link: UsbLink) -> None:
     port.room = 10
+    port.in_hand = True
     assert link.write(b"x" * 30) == 30
     link.flush()
     assert link.room() == 0
@@ -239,7 +290,7 @@ def test_a_port_that_promises_room_and_takes_nothing_is_tried_once_until_the_hos
             return 0
 
     asleep = Asleep()
-    link = UsbLink(asleep, Poll(), Poll())
+    link = UsbLink(asleep, Poll(), Poll(), asleep.packet_room)
     link.write(b"telemetry")
     for _ in range(20):
         link.flush()
@@ -253,7 +304,7 @@ def test_a_port_that_promises_room_and_takes_nothing_is_tried_once_until_the_hos
 
 def test_waiting_ends_with_the_first_byte(port: Port) -> None:
     wake = Poll()
-    link = UsbLink(port, Poll(), wake)
+    link = UsbLink(port, Poll(), wake, port.packet_room)
     assert not link.wait(25)
     port.arrived = b"\x18"
     assert link.wait(25)

@@ -13,7 +13,7 @@ from tests.portable.ideal_pen import IdealPen
 from tests.portable.samples import KEY, KEY_ID
 from tests.unit.test_runner import SMALL, STATES, booted, in_state, sealed, state_of
 
-NO_HMAC = "0" * 64
+ZERO_DIGEST = "0" * 64
 
 
 def seen(pen: IdealPen) -> tuple[Any, ...]:
@@ -42,14 +42,14 @@ def refused(pen: IdealPen, method: str, **params: Any) -> Refusal:
 
 PARAMS: dict[str, dict[str, Any]] = {
     "hello": {"protocol_major": 1, "protocol_minor": 0, "client": "test"},
-    "load.begin": {"size": 300, "sha256": NO_HMAC},
+    "load.begin": {"size": 300, "sha256": ZERO_DIGEST},
     "load.chunk": {"offset": 0, "data": b"abc"},
     "arm": {"zone": None},
     "zone.select": {"zone": 0},
-    "clock.correct": {"time": samples.TODAY_S, "reason": "battery", "key_id": 0, "hmac": NO_HMAC},
+    "clock.correct": {"time": samples.TODAY_S, "reason": "battery", "key_id": 0, "hmac": ZERO_DIGEST},
     "record.list": {"after": 0},
     "record.read": {"session": 1, "offset": 0},
-    "record.ack": {"session": 1, "sha256": NO_HMAC},
+    "record.ack": {"session": 1, "sha256": ZERO_DIGEST},
 }
 
 
@@ -126,7 +126,7 @@ def test_a_transfer_comes_in_order_and_whole() -> None:
 def test_a_transfer_that_is_not_what_was_announced_is_refused() -> None:
     pen = fitted()
     data = profile.encode(samples.filled(SMALL))
-    pen.ask("load.begin", size=len(data), sha256=NO_HMAC)
+    pen.ask("load.begin", size=len(data), sha256=ZERO_DIGEST)
     pen.ask("load.chunk", offset=0, data=data)
     assert refused(pen, "load.commit").code == faults.LOAD_DIGEST
     assert pen.push(data) == 0
@@ -300,7 +300,7 @@ def test_records_are_acknowledged_oldest_first_and_by_their_digest() -> None:
     pen = with_records(3)
     digests = {session: pen.store.files[tasks.record_name(session)][-32:].hex() for session in (1, 2, 3)}
     for session in (0, 2, 3, 4):
-        told = refused(pen, "record.ack", session=session, sha256=digests.get(session, NO_HMAC))
+        told = refused(pen, "record.ack", session=session, sha256=digests.get(session, ZERO_DIGEST))
         assert (told.code, told.given, told.limit) == (faults.RECORD_ACK_ORDER, session, 1)
     assert refused(pen, "record.ack", session=1, sha256=digests[2]).code == faults.RECORD_DIGEST
     for session in (1, 2, 3):
@@ -340,7 +340,7 @@ def test_a_signed_correction_moves_the_time_and_is_logged() -> None:
     for changes, code in (
         ({"time": samples.TODAY_S + 1}, faults.SIGNATURE_WRONG),
         ({"reason": "another"}, faults.SIGNATURE_WRONG),
-        ({"hmac": NO_HMAC}, faults.SIGNATURE_WRONG),
+        ({"hmac": ZERO_DIGEST}, faults.SIGNATURE_WRONG),
         ({"key_id": KEY_ID + 1}, faults.KEY_UNKNOWN),
         ({"key_id": 0}, faults.SIGNATURE_MISSING),
     ):
@@ -364,7 +364,7 @@ def test_a_pen_without_a_key_takes_a_correction_without_a_signature() -> None:
     pen = booted()
     pen.advance(100)
     pen.greet()
-    unsigned = {"time": samples.TODAY_S, "reason": "battery", "key_id": 0, "hmac": NO_HMAC}
+    unsigned = {"time": samples.TODAY_S, "reason": "battery", "key_id": 0, "hmac": ZERO_DIGEST}
     assert refused(pen, "clock.correct", **(unsigned | {"hmac": "1" * 64})).code == faults.SIGNATURE_WRONG
     assert refused(pen, "clock.correct", **(unsigned | {"key_id": 1})).code == faults.KEY_UNKNOWN
     assert pen.ask("clock.correct", **unsigned) == {"time_floor": samples.TODAY_S}

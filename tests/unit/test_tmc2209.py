@@ -4,24 +4,39 @@ import pytest
 
 from pencore.signals import DRIVER_FAULT, DRIVER_RESET
 from pendevice.tmc2209 import ABSENT, PRESENT, Tmc2209, crc8
-from tests.support.driver_chip import DRV_STATUS, GSTAT, IFCNT, DriverChip, check_byte
-
-IHOLD_IRUN, GCONF, CHOPCONF, SGTHRS = 0x10, 0x00, 0x6C, 0x40
-
-
-def settle(driver: Tmc2209, start_ms: int = 0) -> int:
-    """Take turns, one each ms, until nothing is being asked; return how many it took."""
-    for turn in range(1000):
-        if driver.settled():
-            return turn
-        driver.turn((start_ms + turn) & 0xFFFFFFFF)
-    raise AssertionError("it never settles")
+from pensim.driver_chip import CHOPCONF, GCONF, GSTAT, IHOLD_IRUN, SGTHRS, DriverChip, check_byte
+from tests.support.driver_port import DriverPort, datagram
 
 
-def looked(driver: Tmc2209) -> int:
-    driver.look()
-    settle(driver)
-    return driver.bits()
+class Bench:
+    """The firmware's driver, a chip, the wire between them, and the time, in steps of 1 ms."""
+
+    def __init__(self, chip: DriverChip, stall: int = 0, start_ms: int = 0) -> None:
+        self.chip = chip
+        self.port = DriverPort(chip)
+        self.driver = Tmc2209(self.port, run_current=20, hold_current=8, stall=stall)
+        self.start_ms = start_ms
+
+    def turn(self) -> None:
+        self.driver.turn((self.start_ms + self.port.now_ns // 1_000_000) & 0xFFFFFFFF)
+        self.port.now_ns += 1_000_000
+
+    def settle(self) -> int:
+        """Take turns until nothing is being asked; return how many it took."""
+        for turn in range(1000):
+            if self.driver.settled():
+                return turn
+            self.turn()
+        raise AssertionError("it never settles")
+
+    def looked(self) -> int:
+        """Look after the driver; return what was found."""
+        self.driver.look()
+        self.settle()
+        return self.driver.bits()
+
+    def gstat(self) -> int:
+        return self.chip.register(GSTAT, self.port.now_ns)
 
 
 @pytest.fixture
@@ -30,9 +45,9 @@ def chip() -> DriverChip:
 
 
 @pytest.fixture
-def driver(chip: DriverChip) -> Tmc2209:
-    made = Tmc2209(chip, run_current=20, hold_current=8, stall=60)
-    settle(made)
+def bench(chip: DriverChip) -> Bench:
+    made = Bench(chip, stall=60)
+    made.settle()
     return made
 
 
@@ -44,129 +59,204 @@ def test_the_check_byte_is_the_data_sheets() -> None:
     assert crc8(b"\x05\x00\x02", 3) == 0x8F
 
 
-def test_it_is_set_up_with_the_currents_and_the_straps_microsteps(chip: DriverChip, driver: Tmc2209) -> None:
-    assert driver.presence == PRESENT
-    assert driver.bits() == 0
+def test_it_is_set_up_with_the_currents_and_the_straps_microsteps(chip: DriverChip, bench: Bench) -> None:
+    assert bench.driver.presence == PRESENT
+    assert bench.driver.bits() == 0
+    assert (chip.run_current, chip.hold_current) == (20, 8)
     written = dict(chip.written)
-    assert written[IHOLD_IRUN] & 0x1F == 8
-    assert written[IHOLD_IRUN] >> 8 & 0x1F == 20
     assert written[SGTHRS] == 60
     assert not written[GCONF] & 1 << 7, "mstep_reg_select: the straps must rule, or a reset changes the geometry"
     assert written[GCONF] & 1 << 6, "pdn_disable"
     assert written[CHOPCONF] & 0xF, "toff 0 would switch the bridges off"
-    assert not chip.registers[GSTAT] & 1
+    assert not bench.gstat() & 1
+    microsteps = chip.microsteps
+    chip.dip()
+    assert chip.microsteps == microsteps == 8
 
 
-def test_a_sound_driver_stays_without_a_word(chip: DriverChip, driver: Tmc2209) -> None:
-    for _ in range(300):
-        assert looked(driver) == 0
-    assert driver.stall_value == 0x1A3
+def test_a_sound_driver_stays_without_a_word(chip: DriverChip, bench: Bench) -> None:
+    for _ in range(100):
+        assert bench.looked() == 0
+    assert bench.driver.stall_value == 0x1A3
 
 
-def test_a_reset_is_told_until_it_is_forgiven(chip: DriverChip, driver: Tmc2209) -> None:
-    chip.reset()
-    assert looked(driver) & DRIVER_RESET
-    assert looked(driver) & DRIVER_RESET
-    driver.forgive()
-    settle(driver)
-    assert driver.bits() == 0
-    assert dict(chip.written)[IHOLD_IRUN] >> 8 & 0x1F == 20
-    assert looked(driver) == 0
+def test_a_reset_is_told_until_it_is_forgiven(chip: DriverChip, bench: Bench) -> None:
+    chip.dip()
+    assert bench.looked() & DRIVER_RESET
+    assert bench.looked() & DRIVER_RESET
+    bench.driver.forgive()
+    bench.settle()
+    assert bench.driver.bits() == 0
+    assert chip.run_current == 20
+    assert bench.looked() == 0
 
 
-def test_a_reset_whose_flag_is_gone_is_found_by_the_write_counter(chip: DriverChip, driver: Tmc2209) -> None:
-    chip.reset()
-    chip.registers[GSTAT] = 0
-    assert looked(driver) & DRIVER_RESET
+def test_a_reset_whose_flag_is_gone_is_found_by_the_write_counter(chip: DriverChip, bench: Bench) -> None:
+    chip.dip()
+    bench.port.write(datagram(GSTAT, 1))
+    assert bench.gstat() == 0
+    bench.port.now_ns += 1_000_000
+    assert bench.looked() & DRIVER_RESET
 
 
-def test_somebody_elses_write_is_found(chip: DriverChip, driver: Tmc2209) -> None:
-    chip.registers[IFCNT] += 1
-    assert looked(driver) & DRIVER_RESET
+def test_somebody_elses_write_is_found(chip: DriverChip, bench: Bench) -> None:
+    bench.port.write(datagram(SGTHRS, 60))
+    bench.port.now_ns += 1_000_000
+    assert bench.looked() & DRIVER_RESET
 
 
 def test_a_setting_that_never_arrived_is_found(chip: DriverChip) -> None:
-    class Deaf(DriverChip):
-        def _take(self, data: bytes) -> None:
-            if data[2] != IHOLD_IRUN | 0x80:
-                super()._take(data)
-
-    driver = Tmc2209(Deaf(), 20, 8)
-    settle(driver)
-    assert driver.bits() & DRIVER_RESET
+    bench = Bench(chip)
+    bench.port.spoilt = IHOLD_IRUN
+    bench.settle()
+    assert bench.driver.bits() & DRIVER_RESET
+    assert chip.run_current == 31
 
 
-@pytest.mark.parametrize("bit", [1, 2, 3, 4, 5])
-def test_heat_and_short_circuits_are_faults(chip: DriverChip, driver: Tmc2209, bit: int) -> None:
-    chip.registers[DRV_STATUS] = 1 << bit
-    assert looked(driver) == DRIVER_FAULT
+@pytest.mark.parametrize("bit", [2, 3, 4, 5])
+def test_short_circuits_are_faults(chip: DriverChip, bench: Bench, bit: int) -> None:
+    chip.short(1 << bit)
+    assert bench.looked() == DRIVER_FAULT
 
 
-def test_a_warning_of_heat_alone_stops_nothing(chip: DriverChip, driver: Tmc2209) -> None:
-    chip.registers[DRV_STATUS] = 1
-    assert looked(driver) == 0
+def test_a_driver_that_is_too_hot_is_a_fault(chip: DriverChip, bench: Bench) -> None:
+    chip.heat(150)
+    assert bench.looked() == DRIVER_FAULT
 
 
-@pytest.mark.parametrize("bit", [1, 2])
-def test_driver_errors_and_low_voltage_are_faults(chip: DriverChip, driver: Tmc2209, bit: int) -> None:
-    chip.registers[GSTAT] |= 1 << bit
-    assert looked(driver) == DRIVER_FAULT
+def test_a_warning_of_heat_alone_stops_nothing(chip: DriverChip, bench: Bench) -> None:
+    chip.heat(130)
+    assert bench.looked() == 0
 
 
-def test_two_damaged_answers_are_asked_for_again(chip: DriverChip, driver: Tmc2209) -> None:
+def test_an_error_that_has_passed_is_still_a_fault(chip: DriverChip, bench: Bench) -> None:
+    chip.heat(150)
+    chip.heat(25)
+    assert bench.looked() == DRIVER_FAULT
+
+
+def test_a_low_supply_is_a_fault(chip: DriverChip, bench: Bench) -> None:
+    chip.charge_pump_low = True
+    assert bench.looked() == DRIVER_FAULT
+
+
+def test_two_damaged_answers_are_asked_for_again(chip: DriverChip, bench: Bench) -> None:
     chip.damage = 2
-    assert looked(driver) == 0
+    assert bench.looked() == 0
 
 
-def test_answers_damaged_for_good_are_a_fault(chip: DriverChip, driver: Tmc2209) -> None:
+def test_answers_damaged_for_good_are_a_fault(chip: DriverChip, bench: Bench) -> None:
     chip.damage = 3
-    assert looked(driver) == DRIVER_FAULT
+    assert bench.looked() == DRIVER_FAULT
 
 
-def test_one_that_falls_silent_is_a_fault(chip: DriverChip, driver: Tmc2209) -> None:
+def test_one_that_falls_silent_is_a_fault(chip: DriverChip, bench: Bench) -> None:
     chip.present = False
-    assert looked(driver) == DRIVER_FAULT
+    assert bench.looked() == DRIVER_FAULT
 
 
 @pytest.mark.parametrize("echo", [True, False])
 def test_a_plain_driver_that_never_answers_is_none(echo: bool) -> None:
-    driver = Tmc2209(DriverChip(present=False, echo=echo), 20, 8)
-    turns = settle(driver)
-    assert driver.presence == ABSENT
+    chip = DriverChip(echo=echo)
+    chip.present = False
+    bench = Bench(chip)
+    turns = bench.settle()
+    assert bench.driver.presence == ABSENT
     assert turns < 40
-    assert looked(driver) == 0
-    driver.forgive()
-    assert settle(driver) < 40
-    assert (driver.presence, driver.bits()) == (ABSENT, 0)
+    assert bench.looked() == 0
+    bench.driver.forgive()
+    assert bench.settle() < 40
+    assert (bench.driver.presence, bench.driver.bits()) == (ABSENT, 0)
 
 
 def test_a_driver_without_its_supply_at_power_up_is_found_when_it_comes(chip: DriverChip) -> None:
     chip.present = False
-    driver = Tmc2209(chip, run_current=20, hold_current=8)
-    settle(driver)
-    assert driver.presence == ABSENT
+    bench = Bench(chip)
+    bench.settle()
+    assert bench.driver.presence == ABSENT
     chip.present = True
-    driver.forgive()
-    settle(driver)
-    assert driver.presence == PRESENT
-    assert dict(chip.written)[IHOLD_IRUN] >> 8 & 0x1F == 20
-    chip.registers[DRV_STATUS] = 1 << 1
-    assert looked(driver) == DRIVER_FAULT
+    bench.driver.forgive()
+    bench.settle()
+    assert bench.driver.presence == PRESENT
+    assert chip.run_current == 20
+    chip.heat(150)
+    assert bench.looked() == DRIVER_FAULT
 
 
 def test_the_milliseconds_may_wrap(chip: DriverChip) -> None:
     chip.present = False
-    driver = Tmc2209(chip, 20, 8)
-    assert settle(driver, 0xFFFFFFFC) < 40
-    assert driver.presence == ABSENT
+    bench = Bench(chip, start_ms=0xFFFFFFFC)
+    assert bench.settle() < 40
+    assert bench.driver.presence == ABSENT
+
+
+def test_ready_is_one_whose_settings_were_all_counted_or_none_at_all(chip: DriverChip) -> None:
+    bench = Bench(chip)
+    for settings in (7, 14):
+        while not bench.driver.ready():
+            assert not bench.driver.settled()
+            bench.turn()
+        assert len(chip.written) == settings
+        bench.settle()
+        assert bench.driver.ready()
+        bench.driver.forgive()
+        assert not bench.driver.ready(), "set up anew"
+    gone = DriverChip()
+    gone.present = False
+    bench = Bench(gone)
+    assert not bench.driver.ready()
+    bench.settle()
+    assert bench.driver.ready()
+
+
+def test_not_ready_is_one_that_missed_a_setting_or_fell_silent(chip: DriverChip) -> None:
+    bench = Bench(chip)
+    bench.port.spoilt = SGTHRS
+    bench.settle()
+    assert not bench.driver.ready()
+    bench.port.spoilt = None
+    bench.driver.forgive()
+    while len(chip.written) < 10:
+        bench.turn()
+    chip.present = False
+    bench.settle()
+    assert not bench.driver.ready()
+    assert bench.driver.bits() & DRIVER_FAULT
+
+
+@pytest.mark.parametrize("turns", range(12))
+def test_an_answer_to_what_was_asked_before_is_not_taken_for_another(chip: DriverChip, turns: int) -> None:
+    bench = Bench(chip)
+    bench.settle()
+    bench.driver.look()
+    for _ in range(turns):
+        bench.turn()
+    chip.dip()
+    bench.driver.forgive()
+    bench.settle()
+    assert (bench.driver.ready(), bench.driver.bits()) == (True, 0)
+    assert chip.run_current == 20
+    assert bench.looked() == 0
+
+
+def test_one_that_is_silent_when_forgiven_is_tried_as_often_as_any(chip: DriverChip, bench: Bench) -> None:
+    chip.present = False
+    bench.driver.look()
+    for _ in range(8):
+        bench.turn()
+    bench.driver.forgive()
+    chip.present = True
+    chip.damage = 2
+    bench.settle()
+    assert (bench.driver.ready(), bench.driver.bits()) == (True, 0)
 
 
 def test_each_turn_says_at_most_one_thing(chip: DriverChip) -> None:
-    driver = Tmc2209(chip, 20, 8)
+    bench = Bench(chip)
     said = 0
-    for turn in range(100):
+    for _ in range(100):
         before = len(chip.written)
-        driver.turn(turn)
+        bench.turn()
         assert len(chip.written) - before <= 1
         said += len(chip.written) - before
     assert said == 7
@@ -175,4 +265,4 @@ def test_each_turn_says_at_most_one_thing(chip: DriverChip) -> None:
 @pytest.mark.parametrize(("run", "hold", "stall"), [(32, 8, 0), (-1, 8, 0), (20, 32, 0), (20, 8, 256)])
 def test_settings_out_of_range_are_refused(chip: DriverChip, run: int, hold: int, stall: int) -> None:
     with pytest.raises(ValueError, match="out of range"):
-        Tmc2209(chip, run, hold, stall)
+        Tmc2209(DriverPort(chip), run, hold, stall)

@@ -14,16 +14,17 @@ from pathlib import Path
 
 from pinprick.board.image import locked
 from pinprick.errors import BUILD_FAILED, EXTRA_MISSING, PinprickError
-from pinprick.firmware import firmware_files
+from pinprick.firmware import firmware_files, stray_modules
 
 MANIFEST = "manifest.txt"
 """The manifest's path on the board."""
 PLAIN = ("boot.py", "main.py")
 """What MicroPython runs by name at power-up, and only as source."""
-FOLDERS = ("pencore", "pendevice")
-"""The folders on the board that belong to the firmware, whole."""
+MEMORY_FOLDERS = ("witness",)
+"""The folders that a pen makes for what it remembers. No other folder may be on its board."""
 _ROOT = "pen/"
-_TARGET = ("-march=armv6m", "-msmall-int-bits=31")
+# The third leaves line numbers out, 4 kB of the pen's memory: it has nobody to show a traceback to.
+_TARGET = ("-march=armv6m", "-msmall-int-bits=31", "-O3")
 _BUILD = b"build "
 
 
@@ -58,9 +59,12 @@ def compiled(name: str, source: bytes) -> bytes:
 def build(sources: Mapping[str, bytes] | None = None) -> Build:
     """Return the firmware compiled; `sources` as `firmware_files` gives them, which are taken when it is left out.
 
-    Raises as `compiled`, and BUILD_FAILED when the compiler isn't of the image's release.
+    Raises as `compiled` and `firmware_files`, and BUILD_FAILED when the compiler isn't of the image's release, or when
+    the firmware's folders hold a module that nothing imports: it was meant to be used, or to be gone.
     """
     _check_release()
+    if sources is None:
+        _check_strays()
     files = {}
     for name, source in (firmware_files() if sources is None else sources).items():
         path = name.removeprefix(_ROOT)
@@ -81,6 +85,12 @@ def identity_of(manifest: bytes) -> str:
     lines, found, last = manifest.rpartition(_BUILD)
     identity = sha256(lines).hexdigest()[:16]
     return identity if found and lines and last == f"{identity}\n".encode() else ""
+
+
+def _check_strays() -> None:
+    for name in stray_modules():
+        message = f"{name} lies among the firmware's modules, and none of them imports it."
+        raise PinprickError(BUILD_FAILED, message, field=name, hint="Remove it, or import it where it is needed.")
 
 
 def _compiler(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -7,11 +7,23 @@ that it is the right one: a file's own words (it holds its version as text) are 
 import re
 import struct
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from hashlib import sha256
+from pathlib import Path
 
-from pinprick.errors import IMAGE_BAD, IMAGE_DIFFERS, IMAGE_UNKNOWN, InputError, Mismatch, PinprickError
+from pinprick.errors import (
+    FILE_MISSING,
+    FILE_TOO_BIG,
+    FILE_UNREADABLE,
+    IMAGE_BAD,
+    IMAGE_DIFFERS,
+    IMAGE_UNKNOWN,
+    InputError,
+    Mismatch,
+    PinprickError,
+)
+from pinprick.files import TooBig, read_bounded
 from pinprick.firmware import image_lock
 
 UNKNOWN = "unknown"
@@ -47,14 +59,19 @@ class Lock:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """A file that is an image for the RP2040: its SHA-256, the bytes it puts into flash, and what it says of itself
-    ("1.28.0", "" when it says nothing)."""
+    """A file that is an image for the RP2040: its SHA-256, the bytes it puts into flash from its beginning on, and what
+    it says of itself ("1.28.0", "" when it says nothing)."""
 
     sha256: str
-    size: int
+    flash: bytes = field(repr=False)
     version: str
     built: str
     for_pico: bool
+
+    @property
+    def size(self) -> int:
+        """Bytes of flash it fills."""
+        return len(self.flash)
 
 
 def parsed(text: str) -> Lock:
@@ -99,11 +116,25 @@ def read(data: bytes) -> Image:
     said = _SAYS.search(flash)
     return Image(
         sha256(data).hexdigest(),
-        len(flash),
+        bytes(flash),
         said[1].decode() if said else "",
         said[2].decode() if said else "",
         _MACHINE in flash,
     )
+
+
+def from_file(path: Path, field: str = "FILE") -> Image:
+    """Return what a UF2 file is; InputError at `field`, as `read` or for a file that can't be read."""
+    try:
+        return read(read_bounded(path, IMAGE_MOST))
+    except TooBig:
+        raise InputError(FILE_TOO_BIG, f"{path} is far bigger than an image for a Pico.", field=field) from None
+    except FileNotFoundError:
+        raise InputError(FILE_MISSING, f"There is no file {path}.", field=field) from None
+    except OSError as error:
+        raise InputError(FILE_UNREADABLE, f"{path} cannot be read: {error.strerror or error}.", field=field) from None
+    except InputError as bad:
+        raise InputError(bad.code, bad.message, field=field, given=str(path)) from None
 
 
 def compare(image: Image, lock: Lock) -> None:

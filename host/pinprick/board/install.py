@@ -5,16 +5,19 @@ nothing, so between the two anything may be cut off, at any operation, any numbe
 what is there by its hash, and does the rest.
 
 What is purged: code that isn't part of this build, wherever it lies (MicroPython would import it, and a `.py` before a
-`.mpy`), whatever else lies in the firmware's own folders, and what an interrupted installation left. Nothing else is
-touched: what the pen remembers (provisioning, journal, records, used cartridges) survives.
+`.mpy`), every folder that is neither the firmware's nor of the pen's memory, with all that lies in it (MicroPython
+would take it for a module, before any file), whatever else lies in the firmware's own folders, and what an interrupted
+installation left. Nothing else is touched: what the pen remembers (provisioning, journal, records, used cartridges)
+survives.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
+from pathlib import PurePosixPath
 from typing import Protocol
 
-from pinprick.board.build import FOLDERS, MANIFEST, Build, identity_of
+from pinprick.board.build import MANIFEST, MEMORY_FOLDERS, Build, identity_of
 from pinprick.board.image import Lock
 from pinprick.errors import BOARD_DIFFERS, BOARD_WRONG, Mismatch, PinprickError
 
@@ -47,6 +50,9 @@ class Board(Protocol):
 
     def about(self) -> About:
         """Return what it runs."""
+
+    def start_anew(self) -> None:
+        """End whatever runs or waits on it, and start its interpreter anew: nothing but the flash is left."""
 
     def files(self) -> list[str]:
         """Return the paths of all files."""
@@ -93,7 +99,8 @@ Tell = Callable[[Step], None]
 
 @dataclass(frozen=True, slots=True)
 class Installed:
-    """What an installation did: the paths it copied and purged, and those that were right already."""
+    """What an installation did: the paths it copied and purged (folders end with a slash), and those that were right
+    already."""
 
     copied: tuple[str, ...]
     purged: tuple[str, ...]
@@ -102,8 +109,8 @@ class Installed:
 
 @dataclass(frozen=True, slots=True)
 class Differences:
-    """How a board differs from a build: paths that are not there, that are other bytes, and code that is no part of
-    it."""
+    """How a board differs from a build: paths that are not there, that are other bytes, and code and folders that are
+    no part of it. A folder ends with a slash and comes after what lies in it."""
 
     missing: tuple[str, ...]
     changed: tuple[str, ...]
@@ -128,12 +135,12 @@ def check_about(about: About, lock: Lock) -> None:
 def differences(board: Board, build: Build) -> Differences:
     """Return how `board` differs from `build`, by hash; changes nothing."""
     wanted = _wanted(build)
-    there = board.files()
+    there, folders = board.files(), board.folders()
     found = board.digests(path for path in there if path in wanted)
     return Differences(
         tuple(path for path in wanted if path not in found),
         tuple(path for path, digest in found.items() if digest != wanted[path]),
-        _foreign(there, build),
+        _foreign(there, folders, build),
     )
 
 
@@ -146,6 +153,7 @@ def install(board: Board, build: Build, lock: Lock, tell: Tell) -> Installed:
     progress = _Progress(build, tell)
     progress.tell(CHECK, MANIFEST)
     check_about(board.about(), lock)
+    board.start_anew()
     found = differences(board, build)
     # main.py last: cut off before it, a new board still has the open port that it came with.
     copies = tuple(sorted((*found.missing, *found.changed), key=lambda path: (path == _LAST, path)))
@@ -161,8 +169,12 @@ def install(board: Board, build: Build, lock: Lock, tell: Tell) -> Installed:
     # The other main.py that a board may have run goes with it, for nothing keeps that from starting half-way.
     for path in (*(path for path in found.changed if path == _LAST), *found.foreign):
         progress.tell(PURGE, path)
-        board.remove(path)
-    _tidy_folders(board, build)
+        if path.endswith("/"):
+            board.remove_folder(path[:-1])
+        else:
+            board.remove(path)
+    for folder in sorted(_folders(build).difference(board.folders())):
+        board.make_folder(folder)
     for path in copies:
         progress.tell(COPY, path)
         _put(board, path, build.files[path])
@@ -183,6 +195,11 @@ def verified(board: Board, build: Build) -> Differences:
         return found
     other = identity_of(board.read(MANIFEST)) if MANIFEST in found.changed else ""
     raise _differs((*found.missing, *found.changed, *found.foreign), other)
+
+
+def holds_pen(board: Board) -> bool:
+    """Return whether there is the whole manifest of any build on `board`: whether it is a pen when it is started."""
+    return MANIFEST in board.files() and identity_of(board.read(MANIFEST)) != ""
 
 
 class _Progress:
@@ -206,27 +223,27 @@ def _wanted(build: Build) -> Mapping[str, str]:
     return {path: sha256(data).hexdigest() for path, data in (*build.files.items(), (MANIFEST, build.manifest))}
 
 
-def _foreign(there: Iterable[str], build: Build) -> tuple[str, ...]:
-    """Return which files of `there` have to go."""
-    return tuple(path for path in there if path != MANIFEST and path not in build.files and _is_ours_or_code(path))
+def _folders(build: Build) -> set[str]:
+    """Return the folders that the build needs."""
+    return {folder.as_posix() for path in build.files for folder in PurePosixPath(path).parents} - {"."}
 
 
-def _is_ours_or_code(path: str) -> bool:
-    top = path.partition("/")[0]
+def _foreign(files: Iterable[str], folders: Iterable[str], build: Build) -> tuple[str, ...]:
+    """Return which of these have to go: the files first, then the folders, the innermost first."""
+    known = _folders(build).union(MEMORY_FOLDERS)
+    return (
+        *(path for path in files if path != MANIFEST and path not in build.files and _goes(path, known)),
+        *(f"{folder}/" for folder in sorted(set(folders) - known, reverse=True)),
+    )
+
+
+def _goes(path: str, known: Container[str]) -> bool:
+    """Return whether a file that isn't of the build has to go, for where it lies or for what it is."""
+    folder = path.rpartition("/")[0]
+    if folder not in ("", *MEMORY_FOLDERS) or path in known:
+        return True
     name = path.removesuffix(UNFINISHED)
-    return top in FOLDERS or name == MANIFEST or name.endswith(_CODE)
-
-
-def _tidy_folders(board: Board, build: Build) -> None:
-    """Make the folders that the build needs; remove others from the firmware's own, which are empty by now."""
-    wanted = {path.rpartition("/")[0] for path in build.files} - {""}
-    wanted |= {folder.rpartition("/")[0] for folder in wanted} - {""}
-    there = set(board.folders())
-    own = {folder for folder in there if folder.partition("/")[0] in FOLDERS}
-    for folder in sorted(own - wanted, reverse=True):
-        board.remove_folder(folder)
-    for folder in sorted(wanted - there):
-        board.make_folder(folder)
+    return name == MANIFEST or name.endswith(_CODE)
 
 
 def _put(board: Board, path: str, data: bytes) -> None:

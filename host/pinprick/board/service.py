@@ -7,7 +7,9 @@ can't be had, and one afterwards, to hear from the pen itself which firmware it 
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
+from pinprick.board.install import holds_pen
 from pinprick.board.repl import ReplBoard
 from pinprick.device import Pen
 from pinprick.errors import BOARD_CLOSED, BOARD_DIFFERS, BOARD_NOT_UP, NOT_A_BOARD, Mismatch, NoDevice, PinprickError
@@ -29,7 +31,9 @@ def answering(port: str) -> PenInfo | None:
 
 
 def taken(port: str) -> ReplBoard:
-    """Return the board at `port`; raises as `ReplBoard`, and BOARD_CLOSED when a pen answers there."""
+    """Return the board at `port`, interrupted and not restarted; raises as `ReplBoard`, and BOARD_CLOSED when a pen
+    answers there.
+    """
     try:
         return ReplBoard(port)
     except NoDevice as error:
@@ -42,6 +46,15 @@ def taken(port: str) -> ReplBoard:
     raise PinprickError(
         BOARD_CLOSED, f"{name} runs at {port}, and its port takes no files.", field="--port", given=port, hint=_SERVICE
     )
+
+
+def given_back(board: ReplBoard) -> None:
+    """Start the pen on `board` again. A board that holds none is left at its prompt, and an error is nobody's news:
+    what the board was taken for is done, or has failed with an error of its own.
+    """
+    with suppress(PinprickError):
+        if holds_pen(board):
+            board.reset()
 
 
 def started(

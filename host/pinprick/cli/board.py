@@ -21,8 +21,8 @@ from pinprick.cli import pictures
 from pinprick.cli.live import on_terminal
 from pinprick.cli.output import JsonOption, Output, reporting
 from pinprick.cli.pictures import Column
-from pinprick.errors import FILE_EXISTS, FILE_MISSING, FILE_TOO_BIG, FILE_UNREADABLE, FILE_UNWRITABLE, InputError
-from pinprick.files import TooBig, read_bounded, write_whole
+from pinprick.errors import FILE_EXISTS, FILE_UNWRITABLE, InputError
+from pinprick.files import write_whole
 from pinprick.profiles.units import counted
 from pinprick.told import PenInfo
 
@@ -100,8 +100,11 @@ def _write(made: Build, folder: Path) -> None:
 def install(port: BoardPortOption, json_lines: JsonOption = False) -> None:
     """Put the firmware onto a board that runs MicroPython, check it by hash, start it, and hear which build it runs.
 
-    What the pen remembers (provisioning, journal, records) is not touched; other Python files on the board are
-    removed. Cut off at any point, the board runs no part of it, and running the command again finishes.
+    What the pen remembers (provisioning, journal, records) is not touched; other Python files and other folders on the
+    board are removed. Cut off at any point, the board runs no part of it, and running the command again finishes.
+
+    What runs on the board is interrupted. One with another MicroPython than the pen's is refused, and left as it is:
+    its own program goes on when it is switched off and on.
     """
     with reporting(json_lines) as out:
         made = built()
@@ -160,7 +163,10 @@ def verify(port: BoardPortOption, json_lines: JsonOption = False) -> None:
     """Compare a board with this tool's build: by the hash of each file, or, of a pen that runs, by what it says.
 
     A running pen has checked its own files against its manifest at power-up, and gives the manifest's build. A board
-    whose service button was held is read file by file, and started anew afterwards.
+    whose service button was held is read file by file, and a pen is started anew afterwards.
+
+    Anything else that runs MicroPython at PORT is interrupted, for only so can it be asked, and is not started anew:
+    its own program goes on when it is switched off and on. Nothing on it is changed.
     """
     with reporting(json_lines) as out:
         made = built()
@@ -173,11 +179,11 @@ def verify(port: BoardPortOption, json_lines: JsonOption = False) -> None:
             return
         out.result(by="files")
         with service.taken(port) as board:
+            installing.check_about(board.about(), images.locked())
             try:
-                installing.check_about(board.about(), images.locked())
                 installing.verified(board, made)
             finally:
-                board.reset()
+                service.given_back(board)
         out.say(Text(f"The board holds build {made.identity}, every file as built.", "bold green"))
 
 
@@ -191,7 +197,7 @@ def image(
     Exit code 0 only when its SHA-256 is the one in firmware/image.lock. What the file says of itself proves nothing.
     """
     with reporting(json_lines) as out:
-        found = images.read(_bytes(file))
+        found = images.from_file(file)
         lock = images.locked()
         out.result(file=file, sha256=found.sha256, size=found.size)
         out.result(says=found.version, built=found.built, for_pico=found.for_pico)
@@ -201,14 +207,3 @@ def image(
         out.say(f"SHA-256 {found.sha256}")
         images.compare(found, lock)
         out.say(Text(f"This is the official image of MicroPython {lock.version} for {lock.board}.", "bold green"))
-
-
-def _bytes(file: Path) -> bytes:
-    try:
-        return read_bounded(file, images.IMAGE_MOST)
-    except TooBig:
-        raise InputError(FILE_TOO_BIG, f"{file} is far bigger than an image for a Pico.", field="FILE") from None
-    except FileNotFoundError:
-        raise InputError(FILE_MISSING, f"There is no file {file}.", field="FILE") from None
-    except OSError as error:
-        raise InputError(FILE_UNREADABLE, f"{file} cannot be read: {error.strerror or error}.", field="FILE") from None

@@ -89,7 +89,7 @@ PARTS: tuple[Part, ...] = (
          "conducts only while it sees the carriage: dark, unpowered or torn off it reads as not home",
          {"+": "3V3", "OUT": "HOME_IN", "-": "GND"}, True),
     *_input(2, "HOME", "4.7 kΩ", "1 nF", "a torn wire reads as not home",
-            "6 µs: a quarter of a microstep at full speed", True),
+            "6 µs: a tenth of a microstep at the sensor's edge", True),
     *_input(3, "STOP", "2.2 kΩ", "10 nF", "a torn wire reads as pressed; 1.5 mA keep the contact clean",
             "the stop line is seen open 30 µs after the contact opens", True),
     Part("S2", "Trigger", "momentary, normally open, in the grip", "the only thing that starts strokes",

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
+from math import sqrt
 
 from pencore import limits
 from pencore.units import Geometry
@@ -68,9 +69,28 @@ def _figures() -> Iterator[str]:
     yield f"| lead of the screw | {_mm(geometry.lead_um)} mm a turn: {per_mm} microsteps/mm |"
     yield f"| fastest, steepest | {geometry.v_max_um_s // 1000} mm/s, {geometry.a_max_mm_s2 // 1000} m/s² |"
     yield f"| home behind the nose's plane | {_mm(geometry.retract_offset_um)} mm |"
+    step_us, window_us = edge_us(geometry)
     yield f"| home behind the sensor's edge | {geometry.home_margin_steps} microsteps |"
+    yield f"| a microstep at the sensor's edge, steepest | {step_us} µs |"
+    yield f"| from the sensor's edge to the end of its window, steepest | {window_us} µs |"
     yield f"| deepest stroke of any profile | {_mm(limits.DEPTH_CEILING_UM)} mm |"
     yield f"| mechanical stop | {_mm(geometry.stop_um)} mm |"
+
+
+def edge_us(geometry: Geometry) -> tuple[int, int]:
+    """Return how long the step at the home sensor's edge takes, and all steps from there to the end of the window that
+    the edge is judged by; whole us, of a stroke that starts from rest as steeply as the pen may.
+    """
+    edge = geometry.home_margin_steps
+    end = edge + limits.HOME_WINDOW_FULL_STEPS * geometry.microsteps
+    return _passed_us(geometry, edge, edge + 1), _passed_us(geometry, edge, end)
+
+
+def _passed_us(geometry: Geometry, first: int, last: int) -> int:
+    """Return how long the way from microstep `first` to `last` takes, counted from rest: t = sqrt(2 s / a)."""
+    step_um = geometry.lead_um / (geometry.full_steps * geometry.microsteps)
+    first_s, last_s = (sqrt(2 * steps * step_um * 1e-6 / (geometry.a_max_mm_s2 * 1e-3)) for steps in (first, last))
+    return round((last_s - first_s) * 1e6)
 
 
 def _image() -> Iterator[str]:

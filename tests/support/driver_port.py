@@ -1,0 +1,48 @@
+"""`machine.UART` with a motor driver at the other end of its wire; the time is moved by hand. Host only."""
+
+from pensim.driver_chip import DriverChip, Heard, check_byte
+
+BIT_NS = 1_000_000_000 // 115_200
+_BYTE_NS = 10 * BIT_NS
+
+
+def datagram(register: int, value: int | None = None, address: int = 0) -> bytearray:
+    """Return what reads a register, or writes `value` into it."""
+    said = bytearray((0x05, address, register if value is None else register | 0x80))
+    if value is not None:
+        said += value.to_bytes(4, "big")
+    said.append(check_byte(said))
+    return said
+
+
+class DriverPort:
+    """The UART; what `driver` says arrives when `now_ns` has come to it."""
+
+    def __init__(self, driver: DriverChip) -> None:
+        self.now_ns = 0
+        self.spoilt: int | None = None
+        """Writes of this register lose a bit on their way."""
+        self.driver = driver
+        self._free_ns = 0
+        self._coming: list[Heard] = []
+
+    def any(self) -> int:
+        """Return how many bytes have arrived."""
+        return sum(heard.at_ns <= self.now_ns for heard in self._coming)
+
+    def read(self, nbytes: int) -> bytes | None:
+        """Return up to so many bytes, None without any."""
+        count = min(nbytes, self.any())
+        taken, self._coming = self._coming[:count], self._coming[count:]
+        return bytes(heard.byte for heard in taken) or None
+
+    def write(self, data: bytearray) -> int:
+        """Send bytes, one after the other from now, or from the end of what is still being sent."""
+        sent = bytearray(data)
+        if self.spoilt is not None and sent[2] == self.spoilt | 0x80:
+            sent[4] ^= 1
+        self._free_ns = max(self._free_ns, self.now_ns)
+        for byte in sent:
+            self._free_ns += _BYTE_NS
+            self._coming += self.driver.hear(byte, self._free_ns, BIT_NS)
+        return len(data)
