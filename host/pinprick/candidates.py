@@ -3,6 +3,7 @@
 Candidates are the USB ports of an RP2040 that runs stock MicroPython, and the simulated pens that registered.
 """
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from serial.tools import list_ports
@@ -46,6 +47,24 @@ def hurried_candidates(*, busy: bool) -> list[Candidate]:
 def _candidates(registered: list[simulated.Registration]) -> list[Candidate]:
     sims = [Candidate(pen.port, SIM, pen.serial, "simulated pen") for pen in registered]
     return [port for port in _serial_ports() if port.kind == USB] + sims
+
+
+def named(found: Sequence[Candidate], serial_number: str) -> tuple[list[Candidate], list[Candidate]]:
+    """Return which of `found` may have this serial number, and which are known to have another.
+
+    Of a simulated pen it is known beforehand; a pen on USB has to be asked.
+    """
+    maybe = [candidate for candidate in found if candidate.serial in ("", serial_number)]
+    return maybe, [candidate for candidate in found if candidate not in maybe]
+
+
+def misspelt(serial_number: str, there: Iterable[str]) -> str:
+    """Return what to say to whoever wrote a serial number that is `there` in other upper and lower case; "" else.
+
+    It is never taken for the other one: nothing keeps two pens from being told apart by case alone.
+    """
+    alike = [serial for serial in there if serial.lower() == serial_number.lower()]
+    return f"Upper and lower case count: {' or '.join(alike)}." if alike else ""
 
 
 def others() -> list[Candidate]:

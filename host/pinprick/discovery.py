@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from queue import SimpleQueue
 
-from pinprick.candidates import OTHER, SIM, USB, Candidate, candidates, others
+from pinprick.candidates import OTHER, SIM, USB, Candidate, candidates, misspelt, named, others
 from pinprick.device import WAIT_S, Pen, PenInfo
 from pinprick.errors import NO_DEVICE, NOT_A_PEN, SEVERAL_PENS, WRONG_PEN, NoDevice, PinprickError
 
@@ -67,18 +67,18 @@ def first(found: Sequence[Candidate], serial_number: str, *, wait_s: float = WAI
             pen.close()
         answers.put((told, pen))
 
-    for candidate in found:
+    maybe, others_known = named(found, serial_number)
+    for candidate in maybe:
         threading.Thread(target=ask, args=(candidate,), name=f"asking {candidate.port}", daemon=True).start()
     others_told: list[Look] = []
-    for _ in found:
+    for _ in maybe:
         told, pen = answers.get()
         if pen is not None and told.candidate.serial == serial_number:
             return pen
         if told.candidate.serial == serial_number and told.error is not None:
             raise told.error
         others_told.append(told)
-    silent = [told for told in others_told if told.error is not None and told.error.code != NOT_A_PEN]
-    raise _none(serial_number, silent)
+    raise _none(serial_number, others_told, others_known)
 
 
 def find(port: str | None = None, serial_number: str | None = None, *, wait_s: float = WAIT_S) -> Pen:
@@ -96,43 +96,50 @@ def find(port: str | None = None, serial_number: str | None = None, *, wait_s: f
         message = f"The pen at {port} is {pen.info.serial or 'not provisioned'}, not {serial_number}."
         raise NoDevice(WRONG_PEN, message, field="--serial-number", given=serial_number)
     found = candidates()
-    if serial_number is not None:
-        # Of a simulated pen it is known beforehand; a pen on USB has to be asked.
-        found = [candidate for candidate in found if candidate.serial in ("", serial_number)]
-    if not found:
-        raise _none(serial_number)
-    if len(found) == 1 and serial_number is None:
+    if serial_number is None and len(found) == 1:
         return Pen.open(found[0].port, wait_s=wait_s)
     return _only(found, serial_number, wait_s)
 
 
-def _none(serial_number: str | None, unasked: Sequence[Look] = ()) -> NoDevice:
-    """Return what to say when the pen that is meant isn't there; `unasked` could not be asked, and may be it."""
+def _none(serial_number: str | None, asked: Sequence[Look] = (), known: Sequence[Candidate] = ()) -> NoDevice:
+    """Return what to say when the pen that is meant isn't there; those `asked` and those `known` beforehand are others,
+    but for what could not be asked, which may be it.
+    """
     if serial_number is None:
         return NoDevice(NO_DEVICE, "No pen is connected, and no simulated one runs.", field="--port")
     message = f"No pen {serial_number} is connected, and no simulated one of that serial number runs."
+    unasked = [told.candidate.port for told in asked if told.error is not None and told.error.code != NOT_A_PEN]
     if unasked:
-        ports = ", ".join(told.candidate.port for told in unasked)
-        message = f"No pen that answers is {serial_number}. What is at {ports} could not be asked."
-    return NoDevice(NO_DEVICE, message, field="--serial-number", given=serial_number)
+        message = f"No pen that answers is {serial_number}. What is at {', '.join(unasked)} could not be asked."
+    there = [*(told.candidate for told in asked if told.info is not None), *known]
+    if there:
+        message += f" There is {_list(there)}."
+    hint = misspelt(serial_number, (candidate.serial for candidate in there))
+    return NoDevice(NO_DEVICE, message, field="--serial-number", given=serial_number, hint=hint)
+
+
+def _list(there: Sequence[Candidate]) -> str:
+    return ", ".join(f"{candidate.serial or 'unknown'} on {candidate.port}" for candidate in there)
 
 
 def _only(found: Sequence[Candidate], serial_number: str | None, wait_s: float) -> Pen:
     """Return the only one of `found` that is a pen, and has `serial_number`; let go of all others."""
+    maybe, others_known = (found, []) if serial_number is None else named(found, serial_number)
     chosen: list[tuple[Look, Pen | None]] = []
-    unasked: list[Look] = []
-    for told, pen in _open_all(found, wait_s):
+    other: list[Look] = []
+    for told, pen in _open_all(maybe, wait_s):
         if pen is None:
             # What doesn't answer like a pen is none; what doesn't answer at all, or is held by others, may be one.
-            maybe = told.error is None or told.error.code != NOT_A_PEN
-            if told.candidate.serial == serial_number is not None or (maybe and serial_number is None):
+            is_meant = told.candidate.serial == serial_number is not None
+            if is_meant or (serial_number is None and (told.error is None or told.error.code != NOT_A_PEN)):
                 chosen.append((told, None))
-            elif maybe:
-                unasked.append(told)
+            else:
+                other.append(told)
         elif serial_number in (None, told.candidate.serial):
             chosen.append((told, pen))
         else:
             pen.close()
+            other.append(told)
     if len(chosen) == 1:
         told, pen = chosen[0]
         if pen is not None:
@@ -143,12 +150,11 @@ def _only(found: Sequence[Candidate], serial_number: str | None, wait_s: float) 
         if pen is not None:
             pen.close()
     if not chosen:
-        raise _none(serial_number, unasked)
+        raise _none(serial_number, other, others_known)
     raise several([told.candidate for told, _ in chosen], serial_number)
 
 
 def several(found: Sequence[Candidate], serial_number: str | None = None) -> NoDevice:
     """Return what to say when more than one pen may be meant."""
-    names = ", ".join(f"{candidate.serial or 'unknown'} on {candidate.port}" for candidate in found)
-    message = f"{len(found)} pens are connected: {names}."
+    message = f"{len(found)} pens are connected: {_list(found)}."
     return NoDevice(SEVERAL_PENS, message, field="--serial-number", given=serial_number)

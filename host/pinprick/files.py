@@ -7,6 +7,7 @@ import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote, unquote
 
 # Without O_NONBLOCK the opening of a pipe waits for somebody who writes into it. Windows has neither, but text mode.
 _READ_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
@@ -112,6 +113,16 @@ def _require_absent(path: Path) -> None:
     nearest = next((place for place in (path, *path.parents) if os.path.lexists(place)), None)
     if nearest is not None and not nearest.exists():
         raise NotADirectoryError(errno.ENOTDIR, f"the link {nearest} leads nowhere", str(path))
+
+
+def file_name(text: str) -> str:
+    """Return a name of one file or folder that stands for `text`, whatever that holds."""
+    return quote(text, safe="").replace(".", "%2E")
+
+
+def text_of(name: str) -> str:
+    """Return the text that `file_name` made `name` of."""
+    return unquote(name)
 
 
 def write_whole(path: Path, data: bytes, *, private: bool = False) -> None:

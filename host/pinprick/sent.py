@@ -8,12 +8,11 @@ files costs the rest of an interrupted session, never a count.
 
 import contextlib
 from pathlib import Path
-from urllib.parse import quote
 
 from pencore import profile as core
 from pencore.faults import Refusal
 from pinprick.errors import FILE_UNREADABLE, FILE_UNWRITABLE, InputError
-from pinprick.files import TooBig, is_there, names_in, read_bounded, write_whole
+from pinprick.files import TooBig, file_name, is_there, names_in, read_bounded, write_whole
 from pinprick.places import data_folder
 
 _KEPT = 20
@@ -27,8 +26,7 @@ class SentProfiles:
         self.folder = data_folder() / "sent" if folder is None else folder
 
     def _path(self, serial: str, session: int, digest: bytes) -> Path:
-        name = "pen-" + quote(serial, safe="").replace(".", "%2E")
-        return self.folder / name / f"session-{session:08d}-{digest.hex()[:16]}.ppf"
+        return self.folder / f"pen-{file_name(serial)}" / f"session-{session:08d}-{digest.hex()[:16]}.ppf"
 
     def keep(self, serial: str, session: int, data: bytes) -> bool:
         """Keep a profile in its binary form, as that of `session`; return whether it is new here. InputError

@@ -17,10 +17,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import quote
 
 from pinprick.errors import FILE_UNWRITABLE, SIM_UNREACHABLE, USAGE, InputError, NoDevice, PinprickError
-from pinprick.files import read_bounded, write_whole
+from pinprick.files import file_name, read_bounded, text_of, write_whole
 from pinprick.places import runtime_folder
 
 _CONNECT_S = 1.0
@@ -30,6 +29,7 @@ _ANSWER_S = 60.0
 """Longest wait for a command, whose `after_ms` at a low speed takes its time."""
 _PIECE = 65_536
 _AT_ONCE = 32
+_SUFFIX = ".json"
 _CONTROL = re.compile(r"127\.0\.0\.1:[0-9]{1,5}")
 
 
@@ -49,7 +49,7 @@ def _folder() -> Path:
 
 
 def _path(serial: str) -> Path:
-    return _folder() / (quote(serial, safe="").replace(".", "%2E") + ".json")
+    return _folder() / (file_name(serial) + _SUFFIX)
 
 
 @contextlib.contextmanager
@@ -83,12 +83,19 @@ def registered(within_s: float | None = None, *, busy: bool = False) -> list[Reg
 
     All are asked at once. Those that seem to be alive but don't answer `within_s` are left out, unless `busy`.
     """
-    paths = [path for path in sorted(_folder().glob("*.json")) if path.is_file()]
+    paths = [path for path in sorted(_folder().glob(f"*{_SUFFIX}")) if path.is_file()]
     if not paths:
         return []
     with ThreadPoolExecutor(min(_AT_ONCE, len(paths))) as pool:
         asked = list(pool.map(lambda path: _ask(path, within_s), paths))
     return [found for found, runs in asked if found is not None and (runs or (busy and runs is None))]
+
+
+def listed() -> set[str]:
+    """Return the serial numbers under which pens are registered, whether they run, are too busy to answer, or are gone;
+    asks nobody.
+    """
+    return {text_of(path.name.removesuffix(_SUFFIX)) for path in _folder().glob(f"*{_SUFFIX}")}
 
 
 def _ask(path: Path, within_s: float | None) -> tuple[Registration | None, bool | None]:

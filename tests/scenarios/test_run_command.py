@@ -112,6 +112,15 @@ def test_a_whole_session_for_a_program(capsys: pytest.CaptureFixture[str], file:
     assert {"state", "zone", "depth_um", "limit_um", "made", "reserved", "left", "uptime_ms"} <= set(told)
 
 
+def test_what_counts_in_the_end_is_the_record(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], file: Callable[[int, int], str]
+) -> None:
+    # What the pen told last may be from just before its last stroke.
+    monkeypatch.setattr(SessionView, "counted", property(lambda _: 99))
+    with served("tcp") as pen, pressing(pen):
+        assert Run(capsys, "run", file(60, 40), "--port", pen.where, "--json").result["counted"] == 100
+
+
 def test_a_whole_session_line_by_line(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, file: Callable[[int, int], str]
 ) -> None:

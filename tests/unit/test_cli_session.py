@@ -271,6 +271,7 @@ def test_commands_in_the_wrong_state_say_so(tool: Tool, file: Path) -> None:
         error = run.result["error"]
         assert (run.exit, error["code"]) == (1, faults.STATE_FORBIDS)
         assert f"(it is {state})" in error["message"]
+        assert error["hint"].startswith("A pen takes "), "nothing to clear"
         assert "only while it is" in error["hint"]
     assert "LOADED, ARMED or PAUSED" in " ".join(tool("finish", ok=False).text.split()).replace(" or ARMED", ", ARMED")
 

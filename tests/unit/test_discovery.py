@@ -120,6 +120,22 @@ def test_between_two_nobody_chooses(ports: Ports) -> None:
         assert no_pen(serial_number="SIM-0001").code == errors.NO_DEVICE
 
 
+def test_a_serial_number_in_another_case_is_no_pen_and_is_told_of(ports: Ports) -> None:
+    with usb(ports, "PEN-1") as one, simulated("SIM-0007") as two:
+        there = f" There is PEN-1 on {one.where}, SIM-0007 on {two.where}."
+        for given, hint in (
+            ("pen-1", "Upper and lower case count: PEN-1."),
+            ("Sim-0007", "Upper and lower case count: SIM-0007."),
+            ("PEN-11", ""),
+        ):
+            error = no_pen(serial_number=given)
+            assert (error.code, error.given, error.hint) == (errors.NO_DEVICE, given, hint)
+            assert error.message.endswith(there)
+            with pytest.raises(NoDevice) as caught:
+                discovery.first(candidates(), given)
+            assert (caught.value.message, caught.value.hint) == (error.message, hint)
+
+
 def test_port_and_serial_number_must_agree(ports: Ports) -> None:
     with usb(ports, "PEN-1") as bench:
         with find(bench.where, "PEN-1") as pen:

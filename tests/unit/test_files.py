@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pinprick.files import NotRegular, TooBig, read_bounded, read_with_mode, write_whole
+from pinprick.files import NotRegular, TooBig, file_name, read_bounded, read_with_mode, text_of, write_whole
 
 
 def mode(path: Path) -> int:
@@ -130,3 +130,11 @@ def test_a_name_that_no_file_can_have_is_an_error_of_the_system(tmp_path: Path, 
     with pytest.raises(OSError, match="name") as caught:
         read_bounded(tmp_path / name, 1000)
     assert caught.value.errno in (errno.EINVAL, errno.ENAMETOOLONG)
+
+
+@pytest.mark.parametrize("text", ["SIM-0001", ".", "..", "../../etc", "a/b\\c:d", "%2E", "Ä €"])
+def test_whatever_a_text_holds_its_name_is_one_in_its_folder(tmp_path: Path, text: str) -> None:
+    name = file_name(text)
+    assert text_of(name) == text
+    (tmp_path / name).touch()
+    assert list(tmp_path.iterdir()) == [tmp_path / name]

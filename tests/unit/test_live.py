@@ -5,7 +5,8 @@ import os
 from pathlib import Path
 
 import pytest
-from rich.console import Console
+from rich.console import Console, ConsoleDimensions
+from rich.text import Text
 
 from pencore import faults, wire
 from pinprick.cli import live
@@ -255,4 +256,44 @@ def test_a_picture_without_all_zones_says_so(height: int, told: bool) -> None:
     view = SessionView("Full face", "SIM-0001", zones)
     console = Console(width=80, height=height, record=True, file=io.StringIO())
     console.print(view, height=height)
-    assert ("of 14" in console.export_text()) is told
+    assert ("zones " in console.export_text()) is told
+
+
+@pytest.mark.parametrize("at", [0, 6, 13])
+def test_which_zones_are_shown_is_told_as_people_count(at: int) -> None:
+    session = view()
+    session.zone = at
+    lines = draw(session, 80, 24)
+    rows = [line for line in lines if "/0.70" in line]
+    first, last = (1 if row.startswith("forehead") else int(row.split()[1]) + 1 for row in (rows[0], rows[-1]))
+    assert 1 < len(rows) == last - first + 1 < 14
+    assert first <= at + 1 <= last
+    assert any(line.endswith(f"zones {first} to {last} of 14") for line in lines)
+
+
+# --- in a window that changes its size -------------------------------------------------------------------------------
+CLEARED = "\x1b[H\x1b[2J"
+
+
+def test_a_window_of_another_size_is_cleared_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    out = Output()
+    terminal = io.StringIO()
+    out.console = Console(file=terminal, force_terminal=True, width=80, height=24)
+
+    def drawn() -> str:
+        terminal.seek(0)
+        terminal.truncate()
+        out.console.print(Text("said"))
+        return terminal.getvalue()
+
+    monkeypatch.setattr(live, "_FRAMES_PER_S", 0.001)  # drawn by this thread alone
+    with live.watching(out, view()) as shown:
+        assert shown
+        for size in ((80, 24), (50, 24), (50, 12), (120, 40)):
+            cleared = size != (80, 24)
+            out.console.size = ConsoleDimensions(*size)
+            assert (CLEARED in drawn()) is cleared
+            # What is drawn comes after it.
+            assert "RUNNING" in drawn().rpartition(CLEARED)[2]
+            assert CLEARED not in drawn()

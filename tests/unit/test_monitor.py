@@ -10,18 +10,19 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import StringIO
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
 
 from pencore import faults, wire
 from pinprick.cli import keys_pressed
-from pinprick.cli.following import Follower
+from pinprick.cli.following import Follower, Notes
 from pinprick.cli.keys_pressed import following_keys, keys_of
 from pinprick.cli.live import SessionView, ZoneView
 from pinprick.cli.output import Output
 from pinprick.cli.stopping import UNCONFIRMED, Stopper, stopping_on_signals
-from pinprick.device import Pen, Status
+from pinprick.device import Pen, StateChange, Status
 from pinprick.errors import PinprickError
 from tests.support.served import LONG_ZONES, Served, Tampered, load, served, small, until
 
@@ -329,6 +330,84 @@ def test_the_next_zone_is_the_next_with_strokes_left(
     following, view = follower(pen)
     view.told(Status(wire.PAUSED, 0, 1, False, at, 0, 0, 0, (0,) * 3, (0,) * 3, left))
     assert following.next_zone() == wanted
+
+
+def test_a_zone_that_was_chosen_forgets_why_the_last_one_ended(pen: Pen, monkeypatch: pytest.MonkeyPatch) -> None:
+    following, _ = follower(pen)
+    following.why = faults.ZONE_SPENT
+    monkeypatch.setattr(Pen, "zone_select", lambda *_: None)
+    following.select(1)
+    assert following.why == 0
+
+
+# --- what is said beside the picture ----------------------------------------------------------------------------------
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Return the seconds on the clock by which notes pass."""
+    now = [100.0]
+    monkeypatch.setattr("pinprick.cli.following.time", SimpleNamespace(monotonic=lambda: now[0]))
+    return now
+
+
+def test_what_is_said_holds_until_the_pen_leaves_its_state(clock: list[float]) -> None:
+    notes = Notes()
+    notes.heard(wire.ARMED)
+    notes.stand("Press.", wire.ARMED)
+    clock[0] += 3600
+    notes.heard(wire.ARMED)
+    assert notes.text() == "Press."
+    notes.heard(wire.RUNNING)
+    assert notes.text() == ""
+    notes.heard(wire.ARMED)
+    assert notes.text() == ""
+
+
+def test_the_answer_to_a_key_passes_and_what_stood_before_is_said_again(clock: list[float]) -> None:
+    notes = Notes()
+    notes.stand("Press.", wire.ARMED)
+    notes.pass_by("Press f once more.", 4.0)
+    clock[0] += 3.9
+    assert notes.text() == "Press f once more."
+    clock[0] += 0.2
+    assert notes.text() == "Press."
+    notes.pass_by("There is nothing to pause.", 4.0)
+    notes.heard(wire.RUNNING)
+    assert notes.text() == ""
+    notes.pass_by("Let go of the trigger.", 4.0)
+    notes.stand("This zone is spent.", wire.PAUSED)
+    assert notes.text() == "This zone is spent."
+
+
+def test_a_stop_that_nobody_confirms_is_said_until_the_pen_has_stopped(clock: list[float]) -> None:
+    notes = Notes()
+    notes.alarm = "Lift the pen off the skin."
+    notes.stand("Next zone.", wire.ARMED)
+    assert notes.text() == "Lift the pen off the skin."
+    notes.pass_by("There is nothing to pause.", 4.0)
+    assert notes.text() == "Lift the pen off the skin."
+    for state in (wire.RUNNING, wire.PAUSED, wire.LOADED):
+        notes.heard(state)
+        clock[0] += 60
+        assert notes.text() == "Lift the pen off the skin."
+    notes.heard(wire.FAULT)
+    assert notes.text() == ""
+
+
+def test_notes_leave_the_picture_when_they_hold_no_more(pen: Pen, clock: list[float]) -> None:
+    following, view = follower(pen)
+    following.ask()
+    following.say("The pen is armed.")
+    following._press("p")
+    assert view.note.startswith("There is nothing to pause")
+    clock[0] += 10
+    following._take(0)
+    assert view.note == "The pen is armed."
+    following._take_in(StateChange(wire.HOMING, 0, 0))  # from before it was said
+    following._take(0)
+    assert view.note == "The pen is armed."
+    following._hear(StateChange(wire.ARMED, 0, 0))
+    following._take(0)
+    assert view.note == ""
 
 
 # --- keys -------------------------------------------------------------------------------------------------------------

@@ -41,6 +41,15 @@ def test_a_pen_is_listed_while_it_runs(folder: Path) -> None:
     assert list(folder.iterdir()) == []
 
 
+def test_names_are_taken_by_whoever_is_listed_even_by_those_that_say_nothing(folder: Path) -> None:
+    assert simulated.listed() == set()
+    put(folder, "SIM%2E1.json", b"")
+    put(folder, "other.txt", b"")
+    with control_channel("A/B", "p") as pen, registering(pen):
+        assert simulated.listed() == {"SIM.1", "A/B"}
+    assert simulated.listed() == {"SIM.1"}
+
+
 def test_its_token_is_for_its_owner_alone(folder: Path) -> None:
     with control_channel("SIM-0001", "p") as pen, registering(pen):
         (path,) = folder.iterdir()

@@ -39,6 +39,8 @@ _ASK_RESTING_S = 0.4
 """How often the pen is asked for its status: at rest it says nothing by itself."""
 _WAKE_S = 0.2
 _TWICE_S = 4.0
+_HINT_S = 6.0
+"""How long the answer to a key is shown."""
 _WAITING_MOST = 1000
 _STOP_SEEN_S = 8.0
 _STUCK_S = 2.0
@@ -48,6 +50,48 @@ _END_S = 5.0
 
 Event = Update | str | PinprickError | None
 """An update of the pen, a key, or what became of a stop."""
+
+
+class Notes:
+    """What there is to say beside the picture, for as long as it holds.
+
+    `alarm` is a stop that nobody confirms: it goes before all else, until the pen is known to have stopped.
+    """
+
+    def __init__(self) -> None:
+        self.alarm = ""
+        self._standing = ""
+        self._state: int | None = None
+        self._passing = ""
+        self._passes_at = 0.0
+
+    def stand(self, text: str, state: int) -> None:
+        """Say what holds until the pen leaves this state."""
+        self._standing, self._state = text, state
+        self._passing = ""
+
+    def pass_by(self, text: str, for_s: float) -> None:
+        """Say something for so long; then what stands is said again."""
+        self._passing = text
+        self._passes_at = time.monotonic() + for_s
+
+    def clear(self) -> None:
+        """Take back all but an alarm."""
+        self._standing = self._passing = ""
+
+    def heard(self, state: int) -> None:
+        """Take in the pen's state."""
+        if state != self._state:
+            self.clear()
+            self._state = state
+        if state == wire.FAULT:
+            self.alarm = ""
+
+    def text(self) -> str:
+        """Return what is to be said now."""
+        if self._passing and time.monotonic() >= self._passes_at:
+            self._passing = ""
+        return self.alarm or self._passing or self._standing
 
 
 class Follower:
@@ -69,6 +113,7 @@ class Follower:
             "f": self._finish,
             "q": self._leave,
         }
+        self._notes = Notes()
         self._ask_at = 0.0
         self._finish_until = 0.0
         self._said: tuple[int, int | None] | None = None
@@ -133,6 +178,8 @@ class Follower:
         status = self._pen.status()
         first = not self.reached
         self._view.told(status)
+        self._notes.heard(status.state)
+        self._show_note()
         self.reached.add(status.state)
         resting = status.state not in DRIVEN
         self._ask_at = time.monotonic() + (_ASK_RESTING_S if resting else _ASK_S)
@@ -208,21 +255,21 @@ class Follower:
 
     def _take(self, wait_s: float) -> None:
         """Take in all that waits, the first for up to `wait_s`."""
-        try:
+        with suppress(Empty):
             event = self._events.get(timeout=wait_s)
             while True:
-                self._note_update(event)
+                self._take_in(event)
                 event = self._events.get_nowait()
-        except Empty:
-            return
+        self._show_note()
 
-    def _note_update(self, event: Event) -> None:
+    def _take_in(self, event: Event) -> None:
         view = self._view
         if isinstance(event, str):
             if not self._stopper.by_signal.is_set():
                 self._press(event)
         elif event is None or isinstance(event, PinprickError):
-            view.note = "" if event is None else f"{event.message} {event.hint or wording.of(event.code).client}"
+            alarm = "" if event is None else f"{event.message} {event.hint or wording.of(event.code).client}"
+            self._notes.alarm = alarm
             self._ask_at = 0.0
         elif isinstance(event, Telemetry):
             self.reached.add(event.state)
@@ -233,8 +280,8 @@ class Follower:
             self.reached.add(event.state)
             self.why = event.code
             view.fault = event.code if event.state == wire.FAULT else 0
-            if event.state == wire.RUNNING:
-                view.note = ""
+            # The newest one: what is said meanwhile is not taken back for one that came before it.
+            self._notes.heard(view.state)
             self._ask_at = 0.0
             self._out.event("state", state=wire.STATE_NAMES[event.state], **_coded(event.code))
         elif isinstance(event, FaultNotice):
@@ -272,20 +319,32 @@ class Follower:
         try:
             action()
         except (PenRefused, PenFault) as refused:
-            self.say(refused.message)
+            self._hint(refused.message)
         self._ask_at = 0.0
 
     def say(self, text: str) -> None:
-        """Say something loudly: in the picture, or as a line."""
-        self._view.note = text
+        """Say something loudly: in the picture, as long as the pen stays in its state, or as a line."""
+        self._notes.stand(text, self._view.state)
+        self._tell(text)
+
+    def _hint(self, text: str, for_s: float = _HINT_S) -> None:
+        """Answer a key: in the picture, for so long, or as a line."""
+        self._notes.pass_by(text, for_s)
+        self._tell(text)
+
+    def _tell(self, text: str) -> None:
+        self._show_note()
         if not self.drawn:
             self._out.say(printable(text), style="bold")
+
+    def _show_note(self) -> None:
+        self._view.note = self._notes.text()
 
     def _pause(self) -> None:
         if self._view.state == wire.RUNNING:
             self._pen.pause()
         else:
-            self.say("There is nothing to pause: no strokes are being made.")
+            self._hint("There is nothing to pause: no strokes are being made.")
 
     def next_zone(self) -> int | None:
         """Return the index of the next zone with strokes left, after the one at work and then from the first; None for
@@ -311,32 +370,31 @@ class Follower:
 
     def _choose_next(self) -> None:
         if self._view.state not in (wire.ARMED, wire.PAUSED):
-            self.say("Let go of the trigger first: the zone changes at home.")
+            self._hint("Let go of the trigger first: the zone changes at home.")
             return
         index = self.next_zone()
         if index is None:
-            self.say("No other zone has strokes left.")
+            self._hint("No other zone has strokes left.")
             return
         self.select(index)
 
     def _finish(self) -> None:
         view = self._view
         if view.state not in (wire.LOADED, wire.ARMED, wire.PAUSED):
-            self.say(
-                "Let go of the trigger first." if view.state == wire.RUNNING else "There is nothing to finish now."
-            )
+            running = view.state == wire.RUNNING
+            self._hint("Let go of the trigger first." if running else "There is nothing to finish now.")
             return
         if time.monotonic() > self._finish_until:
             self._finish_until = time.monotonic() + _TWICE_S
             left = counted(sum(zone.left for zone in view.zones), "stroke")
-            self.say(f"Press f once more to seal the session; {left} left will be given up.")
+            self._hint(f"Press f once more to seal the session; {left} left will be given up.", _TWICE_S)
             return
-        view.note = ""
+        self._notes.clear()
         self._pen.finish(wait=False)
 
     def _leave(self) -> None:
         if self._view.state in DRIVEN:
-            self.say("The driver is on: stop the pen, or finish the session.")
+            self._hint("The driver is on: stop the pen, or finish the session.")
         else:
             self.left = True
 

@@ -12,8 +12,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.console import Console, ConsoleDimensions, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.control import Control
 from rich.live import Live
+from rich.segment import ControlType
 from rich.table import Table
 from rich.text import Text
 
@@ -435,6 +437,23 @@ def _shown(view: SessionView, room: int) -> range:
     return range(first, first + room)
 
 
+class _InWindow:
+    """A view in a window that may change its size; then the next picture begins on an empty screen.
+
+    Nobody knows where the lines of the last one have gone by then: some terminals wrap them anew, some cut them off.
+    """
+
+    def __init__(self, view: SessionView) -> None:
+        self._view = view
+        self._size: ConsoleDimensions | None = None
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        if self._size not in (None, options.size):
+            yield Control(ControlType.HOME, ControlType.CLEAR)
+        self._size = options.size
+        yield self._view
+
+
 def on_terminal(out: Output) -> bool:
     """Return whether there is a terminal that a picture can be drawn on again and again."""
     return not out.json_lines and out.console.is_terminal and not out.console.is_dumb_terminal
@@ -446,5 +465,5 @@ def watching(out: Output, view: SessionView) -> Iterator[bool]:
     if not on_terminal(out):
         yield False
         return
-    with Live(view, console=out.console, refresh_per_second=_FRAMES_PER_S, vertical_overflow="crop"):
+    with Live(_InWindow(view), console=out.console, refresh_per_second=_FRAMES_PER_S, vertical_overflow="crop"):
         yield True

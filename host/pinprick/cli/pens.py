@@ -27,7 +27,7 @@ SerialNumberOption = Annotated[
         metavar="SERIAL",
         envvar="PINPRICK_SERIAL_NUMBER",
         show_default=False,
-        help="The pen's serial number, as `pinprick devices` lists it.",
+        help="The pen's serial number, as `pinprick devices` lists it; upper and lower case count.",
     ),
 ]
 TimeoutOption = Annotated[

@@ -196,7 +196,8 @@ class _Run:
             # Nothing is left: the pen is about to seal.
             return
         if self._by_hand:
-            self._view.note = self._view.note or "This zone is spent. Choose the next one: n."
+            if not self._view.note:
+                self._follower.say("This zone is spent. Choose the next one: n.")
             return
         # What is asked next says how the pen is.
         with suppress(PenFault, PenRefused):
@@ -271,8 +272,14 @@ class _Run:
     def _show(self, saved: SavedRecord) -> None:
         told = describe(saved.record)
         self._out.event("record", session=saved.record.session, path=saved.path)
+        # What the pen told on the way may be a stroke or two old; the record is the whole truth.
         self._out.result(
-            record=saved.path, ended=told["ended"], made=told["made"], forfeited=told["forfeited"], zones=told["zones"]
+            counted=saved.record.counted(),
+            record=saved.path,
+            ended=told["ended"],
+            made=told["made"],
+            forfeited=told["forfeited"],
+            zones=told["zones"],
         )
         self._out.say()
         before = saved.record.session - 1

@@ -27,22 +27,9 @@ from pinprick.wording.states import MEANING, alone
 
 _DIGITS_SHOWN = 16
 
-_ZoneWords = Annotated[
-    list[str] | None,
-    typer.Argument(
-        metavar="[ZONE]",
-        help="Its number as `status` and `profile show` count, from 0, or its name: `cheek left`.",
-        show_default=False,
-    ),
-]
-_OneZone = Annotated[
-    list[str],
-    typer.Argument(
-        metavar="ZONE",
-        help="Its number as `status` and `profile show` count, from 0, or its name: `cheek left`.",
-        show_default=False,
-    ),
-]
+_ZONE_HELP = "Its number as `status` and `profile show` count, from 0, or its name: `cheek left`."
+_ZoneWords = Annotated[list[str] | None, typer.Argument(metavar="[ZONE]", help=_ZONE_HELP, show_default=False)]
+_OneZone = Annotated[list[str], typer.Argument(metavar="ZONE", help=_ZONE_HELP, show_default=False)]
 
 
 # --- load -----------------------------------------------------------------------------------------------------------

@@ -32,9 +32,6 @@ def stop(
     with reporting(json_lines) as out:
         # A pen that doesn't answer is meant when it is named; another one doesn't wait for it.
         found = [] if port is not None else hurried_candidates(busy=serial_number is not None)
-        if serial_number is not None:
-            # What a simulated pen is called is known without asking.
-            found = [candidate for candidate in found if candidate.serial in ("", serial_number)]
         pen = _stopped_first(found, port, serial_number, timeout)
         try:
             if pen.state != wire.FAULT:

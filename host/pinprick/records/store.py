@@ -10,7 +10,6 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from urllib.parse import quote, unquote
 
 from pencore.record import Record
 from pinprick.errors import (
@@ -25,7 +24,7 @@ from pinprick.errors import (
     Mismatch,
     PinprickError,
 )
-from pinprick.files import TooBig, is_there, names_in, read_bounded, write_whole
+from pinprick.files import TooBig, file_name, is_there, names_in, read_bounded, text_of, write_whole
 from pinprick.places import data_folder
 from pinprick.records.chain import ChainReport, EditedCopy, Link, follow, parse, verify_chain
 from pinprick.records.words import describe, difference
@@ -69,7 +68,7 @@ class RecordStore:
         """Return the folder of one pen's records. Whatever the serial holds, it is one name below the store's
         folder.
         """
-        return self.folder / (_PEN + quote(serial, safe="").replace(".", "%2E"))
+        return self.folder / (_PEN + file_name(serial))
 
     def path(self, serial: str, session: int) -> Path:
         """Return where the record of `session` is, or would be, kept."""
@@ -77,7 +76,7 @@ class RecordStore:
 
     def serials(self) -> list[str]:
         """Return the serial numbers of the pens of which records are kept, in order; InputError FILE_UNREADABLE."""
-        found = {name: unquote(name.removeprefix(_PEN)) for name in _names_in(self.folder) if name.startswith(_PEN)}
+        found = {name: text_of(name.removeprefix(_PEN)) for name in _names_in(self.folder) if name.startswith(_PEN)}
         own = (serial for name, serial in found.items() if self.pen_folder(serial).name == name)
         return sorted(serial for serial in own if self.sessions(serial))
 
