@@ -32,7 +32,7 @@ TYPINGS  := typings/.installed
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check fmt bench mutants lint types docs docs-check sizes cover vm typings lock clean
+.PHONY: help demo test check chip fmt bench mutants lint types docs docs-check sizes cover vm typings lock clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -45,6 +45,9 @@ test: $(DEV_ENV) $(VM) ## Run the tests but for the slow ones
 
 check: lint types docs-check | $(VM) ## Do all that CI does: lint, types, generated documents, every test
 	@$(BIN)/pytest -n $(WORKERS)
+
+chip: $(DEV_ENV) ## Run the tests of the whole chip; PINPRICK_UF2 names the MicroPython image
+	@$(BIN)/pytest -n $(WORKERS) -m chip
 
 fmt: $(DEV_ENV) ## Format the code and mend what the linter can
 	@$(BIN)/ruff check --fix --quiet --exit-zero

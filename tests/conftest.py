@@ -1,4 +1,4 @@
-"""What all tests share: hypothesis's settings and the MicroPython VM."""
+"""What all tests share: hypothesis's settings, the MicroPython VM, and which tests want an image that may be absent."""
 
 import os
 from collections.abc import Iterator
@@ -19,3 +19,28 @@ def vm() -> Iterator[MicroPythonVM]:
     """Return a real MicroPython, one for each worker; a call that kills it fails its own test and all after it."""
     with MicroPythonVM() as machine:
         yield machine
+
+
+UF2 = "PINPRICK_UF2"
+
+
+def _chip_left_out(config: pytest.Config) -> bool:
+    """Return whether the tests of the whole chip can't be run, and nobody has asked for them by their marker."""
+    return not os.environ.get(UF2) and "chip" not in config.option.markexpr
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the tests of the whole chip out where there is no image for it; asked for by their marker, they fail."""
+    if _chip_left_out(config):
+        kept = [item for item in items if item.get_closest_marker("chip") is None]
+        config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("chip") is not None])
+        items[:] = kept
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say loudly what was left out."""
+    if _chip_left_out(config):
+        terminalreporter.section("TIER 4 WAS NOT RUN", sep="!", yellow=True)
+        terminalreporter.line(
+            f"The tests of the whole chip (marker `chip`) want a MicroPython image: set {UF2} to the path of its UF2."
+        )

@@ -9,6 +9,7 @@ its beginning. Both ways give the same needle, the same evidence, the same times
 A broken precondition of the port is noted by the oracle and raised as `PortMisuse`: the firmware must never do it.
 """
 
+import struct
 from collections import deque
 
 from pencore.ports import (
@@ -36,6 +37,10 @@ CHAIN_TICKS = 1325
 CUT_TICKS = 38
 """From a guard's decision to the driver's outputs being off: some 300 ns."""
 HOME_WAIT_TICKS = 50 * TICKS_PER_MS
+DRIVER_WATCH_TICKS = 50 * TICKS_PER_MS
+"""How often the driver is asked whether it was reset or has failed: every 40 ms, and two turns of the pen's loop for
+question and answer. Before it moves in a homing it is asked as well.
+"""
 
 _LOOK_TICKS = 100 * TICKS_PER_US
 _LOOK_LATE_TICKS = TICKS_PER_MS
@@ -58,6 +63,8 @@ class SimEngine:
         self._plant = plant
         self._oracle = plant.oracle
         self._book = StrokeBook() if book is None else book
+        self._table: bytes | bytearray = b""
+        self._read = b""
         self._words: tuple[int, ...] = ()
         self._outcome: StrokeOutcome | None = None
         self._outcome_version = -1
@@ -81,6 +88,7 @@ class SimEngine:
         self._allowance_steps = 0
         self._allowed_strokes = 0
         self._driver_resets = plant.driver_resets
+        self._asked_at = clock.now
         self._pin_fault: EdgeFault | None = None
         plant.attach(self)
 
@@ -105,6 +113,7 @@ class SimEngine:
         self._fresh_homing = True
         self._homed = None
         self._load_guards(backoff_steps, 0)
+        self._ask_driver()
         if self._enabled:
             self._homing = HomingMove(
                 cap_steps, backoff_steps, margin_steps, step_ticks, now, self._plant, self._pass_pins
@@ -119,13 +128,16 @@ class SimEngine:
         return self._homed
 
     def load(self, table: bytes | bytearray) -> None:
-        """Take a stroke table."""
+        """Take a stroke table: it stays where it is, and is played from there."""
         self._sync()
         self._need_idle("load")
+        read = bytes(table)
         try:
-            self._words = read_table(bytes(table))
+            self._words = read_table(read)
         except PortMisuse as misuse:
             raise self._misuse(str(misuse)) from None
+        self._table = table
+        self._read = read
         self._outcome_version = -1
 
     def arm(self, limit_steps: int, strokes: int) -> None:
@@ -227,14 +239,22 @@ class SimEngine:
         self._pin_fault = fault
 
     def corrupt_table(self, bit: int) -> None:
-        """Flip one bit of the loaded table, as RAM may; the next stroke plays what is there then."""
+        """Flip one bit of the loaded table, as RAM may, under everybody who reads it; a table of `bytes` is copied."""
         self.catch_up()
         if not self._words:
             return
-        words = list(self._words)
-        words[bit // 32 % len(words)] ^= 1 << bit % 32
-        end = words.index(0) if 0 in words else len(words)
-        self._words = tuple(words[:end]) if end else ()
+        table = self._table if isinstance(self._table, bytearray) else bytearray(self._table)
+        place = bit % (len(self._words) * 32)
+        table[place // 8] ^= 1 << place % 8
+        self._table = table
+
+    def _look_at_table(self) -> None:
+        """Take in what has become of the loaded table since a stroke last began."""
+        if self._table == self._read:
+            return
+        self._read = bytes(self._table)
+        words = struct.unpack(f"<{len(self._read) // 4}I", self._read)
+        self._words = words[: words.index(0)] if 0 in words else words
         self._outcome_version = -1
 
     def flash_operation(self, block: int) -> None:
@@ -293,7 +313,13 @@ class SimEngine:
         self._plant.enable(False, at)
 
     def _watch_driver(self) -> None:
+        """Ask the driver when it is time for that."""
+        if self._clock.now - self._asked_at >= DRIVER_WATCH_TICKS:
+            self._ask_driver()
+
+    def _ask_driver(self) -> None:
         """Note a driver that was reset under its enable, or reports a fault."""
+        self._asked_at = self._clock.now
         if self._enabled and self._plant.driver_resets != self._driver_resets:
             self._bits |= DRIVER_RESET
         if self._plant.driver_failed:
@@ -358,6 +384,7 @@ class SimEngine:
         """Begin a stroke: its first edge falls at tick `at`."""
         self._waiting -= 1
         self._begun_at = at
+        self._look_at_table()
         if not self._allowed_strokes:
             # The guard counts a stroke by its first edge, which reaches the driver.
             self._play = Play(self._words, at, self._plant, self._pass_pins)

@@ -10,25 +10,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
+from pensim.bench import Bench
 from pensim.clock import TICKS_PER_US
-from pensim.engine import SimEngine
-from pensim.flash import BLOCK_COUNT, BLOCK_SIZE, FlashDevice, FlashImage, SimStore, Torn
+from pensim.flash import BLOCK_COUNT, BLOCK_SIZE, Torn
 from pensim.plant import EdgeFault, Plant, SensorFault
 
 PIN = "pin"
 """Between the stroke program and the chip's pads: the guards see what comes of it."""
 WIRE = "wire"
 """Between the chip's pads and the driver: nobody on the chip sees it."""
-
-
-class Bench(Protocol):
-    """What a fault is done to; the world is one."""
-
-    plant: Plant
-    engine: SimEngine
-    image: FlashImage
-    flash: FlashDevice
-    store: SimStore
 
 
 class Fault(Protocol):
@@ -136,12 +126,12 @@ class LostSteps:
 
 
 @dataclass(frozen=True)
-class EdgesDropped:
-    """Of the STEP edges from now on, the first `after` pass and the next `count` are swallowed."""
+class _EdgesMade:
+    """Of the STEP edges from now on, the first `after` pass and each of the next `count` comes `TIMES` times."""
 
-    NAME: ClassVar[str] = "edges-dropped"
+    TIMES: ClassVar[int]
     after: int = _whole(0, 0, _MANY, "edges that pass before")
-    count: int = _whole(1, 1, _MANY, "edges that are swallowed")
+    count: int = _whole(1, 1, _MANY, "edges that it is done to")
     where: str = _choice(WIRE, _WHERE, _WHERE_TEXT)
 
     @property
@@ -156,39 +146,30 @@ class EdgesDropped:
 
     def apply(self, bench: Bench) -> None:
         """Do it now."""
-        _set_edge_fault(bench, self.where, _between(self.after, self.count, 0))
-
-    def mend(self, bench: Bench) -> None:
-        """Let every edge pass again."""
-        _set_edge_fault(bench, self.where, None)
-
-
-@dataclass(frozen=True)
-class EdgesExtra:
-    """Of the STEP edges from now on, the first `after` pass and each of the next `count` comes twice."""
-
-    NAME: ClassVar[str] = "edges-extra"
-    after: int = _whole(0, 0, _MANY, "edges that pass before")
-    count: int = _whole(1, 1, _MANY, "edges that come twice")
-    where: str = _choice(PIN, _WHERE, _WHERE_TEXT)
-
-    @property
-    def place(self) -> str:
-        """Where it sits: one fault of its kind fits there."""
-        return _edges_at(self.where)
-
-    @property
-    def needs_power(self) -> bool:
-        """Whether the chip must be there: its pins are a part of it."""
-        return self.where == PIN
-
-    def apply(self, bench: Bench) -> None:
-        """Do it now."""
-        _set_edge_fault(bench, self.where, _between(self.after, self.count, 2))
+        _set_edge_fault(bench, self.where, _between(self.after, self.count, self.TIMES))
 
     def mend(self, bench: Bench) -> None:
         """Let every edge come once again."""
         _set_edge_fault(bench, self.where, None)
+
+
+@dataclass(frozen=True)
+class EdgesDropped(_EdgesMade):
+    """Of the STEP edges from now on, the first `after` pass and the next `count` are swallowed."""
+
+    NAME: ClassVar[str] = "edges-dropped"
+    TIMES: ClassVar[int] = 0
+    count: int = _whole(1, 1, _MANY, "edges that are swallowed")
+
+
+@dataclass(frozen=True)
+class EdgesExtra(_EdgesMade):
+    """Of the STEP edges from now on, the first `after` pass and each of the next `count` comes twice."""
+
+    NAME: ClassVar[str] = "edges-extra"
+    TIMES: ClassVar[int] = 2
+    count: int = _whole(1, 1, _MANY, "edges that come twice")
+    where: str = _choice(PIN, _WHERE, _WHERE_TEXT)
 
 
 @dataclass(frozen=True)
@@ -214,7 +195,7 @@ class DriverReset:
 
     def apply(self, bench: Bench) -> None:
         """Do it now."""
-        bench.plant.reset_driver()
+        bench.reset_driver()
 
 
 @dataclass(frozen=True)
@@ -225,11 +206,11 @@ class DriverFailed:
 
     def apply(self, bench: Bench) -> None:
         """Do it now."""
-        bench.plant.fail_driver(True)
+        bench.fail_driver(True)
 
     def mend(self, bench: Bench) -> None:
         """Let it work again."""
-        bench.plant.fail_driver(False)
+        bench.fail_driver(False)
 
 
 @dataclass(frozen=True)
@@ -299,7 +280,7 @@ class TableBit:
 
     def apply(self, bench: Bench) -> None:
         """Do it now."""
-        bench.engine.corrupt_table(self.bit)
+        bench.corrupt_table(self.bit)
 
 
 # --- home sensor ------------------------------------------------------------------------------------------------------
@@ -453,11 +434,11 @@ class FlashFull:
 
     def apply(self, bench: Bench) -> None:
         """Do it now."""
-        bench.store.refuse_space(True)
+        bench.refuse_space(True)
 
     def mend(self, bench: Bench) -> None:
         """Let there be room again."""
-        bench.store.refuse_space(False)
+        bench.refuse_space(False)
 
 
 ALL: tuple[type[Fault], ...] = (
@@ -582,7 +563,7 @@ def _between(after: int, count: int, times: int) -> EdgeFault:
 
 def _set_edge_fault(bench: Bench, where: str, edges: EdgeFault | None) -> None:
     if where == PIN:
-        bench.engine.set_pin_fault(edges)
+        bench.set_pin_fault(edges)
     elif where == WIRE:
         bench.plant.set_wire_fault(edges)
     else:

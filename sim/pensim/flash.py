@@ -1,9 +1,9 @@
 """The pen's flash: NOR cells with their timing, faults and torn operations, under the real littlefs. Host only.
 
 `FlashImage` holds the cells: an erase sets a block of 4,096 bytes to ones, a program clears bits in pages of 256.
-`FlashDevice` is the chip in its circuit for one boot: operations with their time, power cuts and failures; it is what
-littlefs calls. `SimStore` is the `Store` port on littlefs, configured as the stock MicroPython image mounts it. An
-image is a list of shared blocks, so that a power-cut campaign can clone thousands.
+`FlashCircuit` is the chip in its circuit for one boot: operations with their time, power cuts and failures;
+`FlashDevice` is the one that littlefs calls. `SimStore` is the `Store` port on littlefs, configured as the stock
+MicroPython image mounts it. An image is a list of shared blocks, so that a power-cut campaign can clone thousands.
 
 A littlefs callback must never raise: an exception cannot pass through C. After a cut each operation returns an error
 and changes nothing; what went wrong is raised by the store once littlefs has returned. What must survive is in the
@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple, TypedDict
 
 from littlefs import LittleFSError, lfs
 
@@ -28,10 +28,29 @@ BLOCK_COUNT = 352
 PROGRAM_SIZE = 256
 READ_SIZE = 32
 
-# What extmod/vfs_lfsx.c and ports/rp2/modules/_boot.py of MicroPython configure.
-_CACHE_SIZE = 4 * PROGRAM_SIZE
-_LOOKAHEAD_SIZE = 32
-_BLOCK_CYCLES = 100
+
+class FileSystem(TypedDict):
+    """The figures that littlefs is told of a flash, in its own words."""
+
+    block_size: int
+    block_count: int
+    read_size: int
+    prog_size: int
+    cache_size: int
+    lookahead_size: int
+    block_cycles: int
+
+
+LITTLEFS: Final = FileSystem(
+    block_size=BLOCK_SIZE,
+    block_count=BLOCK_COUNT,
+    read_size=READ_SIZE,
+    prog_size=PROGRAM_SIZE,
+    cache_size=4 * PROGRAM_SIZE,
+    lookahead_size=32,
+    block_cycles=100,
+)
+"""What extmod/vfs_lfsx.c and ports/rp2/modules/_boot.py of MicroPython configure."""
 
 Snapshot = tuple[bytes, ...]
 """The bytes of a flash, block by block; immutable and cheap to keep."""
@@ -72,15 +91,21 @@ class FlashTiming:
 
     erase_us: int = 45_000
     program_us: int = 700
+    erase_64k_us: int = 150_000
+    """Of 16 blocks at once; littlefs never asks for it."""
 
 
-WORST_TIMING = FlashTiming(erase_us=400_000, program_us=3_000)
+WORST_TIMING = FlashTiming(erase_us=400_000, program_us=3_000, erase_64k_us=2_000_000)
 
 
 class FlashImage:
-    """The flash's bytes, block by block; new: erased."""
+    """The flash's bytes, block by block; new: erased.
+
+    `changed` is told of each block that may hold something else now, and its bytes: for who keeps a copy.
+    """
 
     def __init__(self, snapshot: Snapshot | None = None) -> None:
+        self.changed: Callable[[int, bytes], None] | None = None
         self._blocks = [_ERASED_BLOCK] * BLOCK_COUNT if snapshot is None else list(snapshot)
         self._stuck: dict[int, list[tuple[int, int, int]]] = {}
 
@@ -145,22 +170,24 @@ class FlashImage:
     def _set(self, block: int, data: bytes) -> None:
         for offset, keep, level in self._stuck.get(block, ()):
             data = data[:offset] + bytes((data[offset] & keep | level,)) + data[offset + 1 :]
+        self._hold(block, data)
+
+    def _hold(self, block: int, data: bytes) -> None:
         self._blocks[block] = data
+        if self.changed is not None:
+            self.changed(block, data)
 
 
-class FlashDevice:
-    """The flash chip in its circuit: time, power and faults. Littlefs calls it with signatures of its own.
+class FlashCircuit:
+    """The flash chip in its circuit for one boot: what it has done, when its power goes, and what is wrong with it.
 
-    `before` is told of each operation before it is done (the world checks that the needle is at home); `spend` is told
-    its time in us and lets it pass before the bytes change, so that what happens meanwhile, a cut too, hits it in the
-    middle. Either may raise: the store raises that again.
+    `before` is told of each operation before it is done (the world checks that the needle is at home); it may raise.
     """
 
     def __init__(self, image: FlashImage | None = None, timing: FlashTiming | None = None) -> None:
         self.image = FlashImage() if image is None else image
         self.timing = FlashTiming() if timing is None else timing
         self.before: Callable[[Operation], None] | None = None
-        self.spend: Callable[[int], None] | None = None
         self.erases = 0
         self.programs = 0
         self.programmed_bytes = 0
@@ -168,8 +195,6 @@ class FlashDevice:
         self.block_erases = [0] * BLOCK_COUNT
         self.dead = False
         """The power is gone: nothing is changed any more. The next boot needs a device of its own on the same image."""
-        self.error: BaseException | None = None
-        """What `before` or `spend` raised inside an operation."""
         self._torn = Torn.NONE
         self._random = random.Random(0)
         self._cut_number: int | None = None
@@ -202,6 +227,50 @@ class FlashDevice:
     def fail_writes(self, failing: bool) -> None:
         """Let operations report an error and change nothing, or work again."""
         self._failing = failing
+
+    # --- inside ------------------------------------------------------------------------------------------------------
+    def _works(self) -> bool:
+        if self._ignored:
+            self._ignored -= 1
+            return False
+        return not self._failing
+
+    def _tear_program(self, torn: Torn, block: int, offset: int, page: bytes) -> None:
+        if torn is Torn.ALL:
+            self.image.program(block, offset, page)
+        elif torn is Torn.HALF:
+            half = len(page) // 2
+            self.image.program(block, offset, page[:half] + b"\xff" * (len(page) - half))
+        elif torn is not Torn.NONE:
+            spared = self._random.randbytes(len(page))
+            self.image.program(block, offset, bytes(byte | keep for byte, keep in zip(page, spared, strict=True)))
+
+    def _tear_erase(self, torn: Torn, block: int) -> None:
+        image = self.image
+        if torn is Torn.ALL:
+            image.erase(block)
+        elif torn is Torn.HALF:
+            image.put(block, 0, _ERASED_BLOCK[: BLOCK_SIZE // 2])
+        elif torn is Torn.BITS:
+            old = int.from_bytes(image.read(block, 0, BLOCK_SIZE), "little")
+            risen = old | int.from_bytes(self._random.randbytes(BLOCK_SIZE), "little")
+            image.put(block, 0, risen.to_bytes(BLOCK_SIZE, "little"))
+        elif torn is Torn.GARBAGE:
+            image.put(block, 0, self._random.randbytes(BLOCK_SIZE))
+
+
+class FlashDevice(FlashCircuit):
+    """The flash under littlefs, which calls it with signatures of its own.
+
+    `spend` is told each operation's time in us and lets it pass before the bytes change, so that what happens
+    meanwhile, a cut too, hits it in the middle. It may raise, as `before` may: the store raises that again.
+    """
+
+    def __init__(self, image: FlashImage | None = None, timing: FlashTiming | None = None) -> None:
+        super().__init__(image, timing)
+        self.spend: Callable[[int], None] | None = None
+        self.error: BaseException | None = None
+        """What `before` or `spend` raised inside an operation."""
 
     # --- what littlefs calls -----------------------------------------------------------------------------------------
     def read(self, _config: object, block: int, offset: int, size: int) -> bytes:
@@ -264,36 +333,6 @@ class FlashDevice:
             self.dead = True
         return self._torn if self.dead else None
 
-    def _works(self) -> bool:
-        if self._ignored:
-            self._ignored -= 1
-            return False
-        return not self._failing
-
-    # --- torn operations ---------------------------------------------------------------------------------------------
-    def _tear_program(self, torn: Torn, block: int, offset: int, page: bytes) -> None:
-        if torn is Torn.ALL:
-            self.image.program(block, offset, page)
-        elif torn is Torn.HALF:
-            half = len(page) // 2
-            self.image.program(block, offset, page[:half] + b"\xff" * (len(page) - half))
-        elif torn is not Torn.NONE:
-            spared = self._random.randbytes(len(page))
-            self.image.program(block, offset, bytes(byte | keep for byte, keep in zip(page, spared, strict=True)))
-
-    def _tear_erase(self, torn: Torn, block: int) -> None:
-        image = self.image
-        if torn is Torn.ALL:
-            image.erase(block)
-        elif torn is Torn.HALF:
-            image.put(block, 0, _ERASED_BLOCK[: BLOCK_SIZE // 2])
-        elif torn is Torn.BITS:
-            old = int.from_bytes(image.read(block, 0, BLOCK_SIZE), "little")
-            risen = old | int.from_bytes(self._random.randbytes(BLOCK_SIZE), "little")
-            image.put(block, 0, risen.to_bytes(BLOCK_SIZE, "little"))
-        elif torn is Torn.GARBAGE:
-            image.put(block, 0, self._random.randbytes(BLOCK_SIZE))
-
 
 _READ = lfs.LFSFileFlag["rdonly"]
 _APPEND = lfs.LFSFileFlag["wronly"] | lfs.LFSFileFlag["creat"] | lfs.LFSFileFlag["append"]
@@ -315,16 +354,7 @@ class SimStore:
         self.device = device
         self.reformatted = False
         self._full = False
-        self._config = lfs.LFSConfig(
-            device,
-            block_size=BLOCK_SIZE,
-            block_count=BLOCK_COUNT,
-            read_size=READ_SIZE,
-            prog_size=PROGRAM_SIZE,
-            cache_size=_CACHE_SIZE,
-            lookahead_size=_LOOKAHEAD_SIZE,
-            block_cycles=_BLOCK_CYCLES,
-        )
+        self._config = lfs.LFSConfig(device, **LITTLEFS)
         self._fs = lfs.LFSFilesystem()
         self._mounted = False
         self._busy = False

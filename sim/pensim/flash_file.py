@@ -62,7 +62,7 @@ class FlashFile(FlashImage):
             if written != BLOCK_SIZE:
                 raise OSError(f"{written} of {BLOCK_SIZE} bytes written")
         except OSError as error:
-            self._blocks[block] = before
+            self._hold(block, before)
             # Littlefs is under way, and no exception passes through C.
             if self.failed is not None:
                 self.failed(error)

@@ -1,9 +1,10 @@
 """What somebody at the virtual pen can do, as commands: press, release, open the cartridge, cut the power, ask the
 needle.
 
-Host only. A command is a dict `{"do": NAME, ...}`, from a JSON line or from the words of a person who types. `TABLE`
-holds every command with its keys, its words and what it does; the parser, the checks, the help of the command line and
-the table in docs/simulator.md all come from there.
+Host only; a pen is known by what can be done to it, be it the firmware's logic alone or the whole chip. A command is a
+dict `{"do": NAME, ...}`, from a JSON line or from the words of a person who types. `TABLE` holds every command with its
+keys, its words and what it does; the parser, the checks, the help of the command line and the table in
+docs/simulator.md all come from there.
 
 Every command may carry `after_ms`: it is carried out so many simulated ms after it came, or after the one before it if
 that is later. The answer names when. A command with any other key is none.
@@ -11,10 +12,11 @@ that is later. The answer names when. A command with any other key is none.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from pensim import faults
-from pensim.world import World
+from pensim.bench import CannotBeDone
+from pensim.plant import Plant
 
 Command = Mapping[str, Any]
 Answer = dict[str, Any]
@@ -35,6 +37,83 @@ _VALUES = "an object"
 
 class BadCommand(ValueError):
     """A command that is none; says why."""
+
+
+class Cord(Protocol):
+    """The USB cable, as hands have it."""
+
+    def plug(self) -> None:
+        """Put it in."""
+
+    def unplug(self) -> None:
+        """Pull it."""
+
+
+class Pen(Protocol):
+    """A pen that hands can be laid on."""
+
+    @property
+    def plant(self) -> Plant:
+        """What there is of it outside the chip."""
+
+    @property
+    def host(self) -> Cord:
+        """Its way to the host."""
+
+    @property
+    def damage(self) -> faults.Damage:
+        """What it suffers from."""
+
+    @property
+    def crashes(self) -> Sequence[object]:
+        """What went wrong inside it until it reset itself, in words, one after the other."""
+
+    @property
+    def powered(self) -> bool:
+        """Whether the supply is on."""
+
+    @property
+    def usb(self) -> bool:
+        """Whether the USB cable is in."""
+
+    def press(self) -> None:
+        """Press the trigger."""
+
+    def release(self) -> None:
+        """Let it go."""
+
+    def stop_button(self, down: bool) -> None:
+        """Press the stop button, or pull it out again."""
+
+    def service(self, held: bool) -> None:
+        """Hold the service button, or let go."""
+
+    def cartridge(self, closed: bool) -> None:
+        """Close the cartridge holder, or open it."""
+
+    def change_cartridge(self) -> None:
+        """Open and close it."""
+
+    def plug(self, plugged: bool) -> None:
+        """Put the USB cable in, or pull it."""
+
+    def power_cut(self) -> None:
+        """Cut the supply."""
+
+    def power_on(self) -> None:
+        """Switch it on."""
+
+    def reset(self) -> None:
+        """Reset the chip."""
+
+    def hang(self) -> None:
+        """Let the CPU do nothing more."""
+
+    def later(self, what: str, ms: int, act: Callable[[], None]) -> None:
+        """Have `act` done `ms` from now, in place of an earlier act on `what`."""
+
+    def never(self, what: str) -> None:
+        """Take back what was to be done later on `what`."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +192,7 @@ class Act:
 
     name: str
     summary: str
-    carry_out: Callable[[World, Command], Answer]
+    carry_out: Callable[[Pen, Command], Answer]
     keys: tuple[Key, ...] = ()
     phrases: tuple[Phrase, ...] = ()
 
@@ -154,93 +233,93 @@ def delay_ms(command: Command) -> int:
     return int(command.get("after_ms", 0))
 
 
-def carry_out(world: World, command: Command) -> Answer:
+def carry_out(pen: Pen, command: Command) -> Answer:
     """Do what `command` says and return what there is to say of it; BadCommand for one that is none, or that can't be
     done now.
     """
     delay_ms(command)
-    return _BY_NAME[command["do"]].carry_out(world, command)
+    return _BY_NAME[command["do"]].carry_out(pen, command)
 
 
 # --- hands and cables -------------------------------------------------------------------------------------------------
-def _press(world: World, _: Command) -> Answer:
-    world.press()
+def _press(pen: Pen, _: Command) -> Answer:
+    pen.press()
     return {}
 
 
-def _release(world: World, _: Command) -> Answer:
-    world.release()
+def _release(pen: Pen, _: Command) -> Answer:
+    pen.release()
     return {}
 
 
-def _stop_button(world: World, command: Command) -> Answer:
-    world.stop_button(command["down"])
+def _stop_button(pen: Pen, command: Command) -> Answer:
+    pen.stop_button(command["down"])
     return {}
 
 
-def _service(world: World, command: Command) -> Answer:
-    world.service(command["held"])
+def _service(pen: Pen, command: Command) -> Answer:
+    pen.service(command["held"])
     return {}
 
 
-def _cartridge(world: World, command: Command) -> Answer:
-    world.cartridge(command["closed"])
+def _cartridge(pen: Pen, command: Command) -> Answer:
+    pen.cartridge(command["closed"])
     return {}
 
 
-def _cartridge_change(world: World, _: Command) -> Answer:
-    world.change_cartridge()
+def _cartridge_change(pen: Pen, _: Command) -> Answer:
+    pen.change_cartridge()
     return {}
 
 
-def _usb(world: World, command: Command) -> Answer:
+def _usb(pen: Pen, command: Command) -> Answer:
     for_ms = command.get("for_ms")
     if command["plugged"] and for_ms is not None:
         raise BadCommand("for_ms of usb goes with plugged: false")
-    world.never("usb")
-    world.plug(command["plugged"])
+    pen.never("usb")
+    pen.plug(command["plugged"])
     if for_ms is not None:
-        world.later("usb", for_ms, lambda: world.plug(True))
+        pen.later("usb", for_ms, lambda: pen.plug(True))
     return {}
 
 
-def _power_cut(world: World, command: Command) -> Answer:
-    world.never("power")
-    world.power_cut()
+def _power_cut(pen: Pen, command: Command) -> Answer:
+    pen.never("power")
+    pen.power_cut()
     # What was on its way through the cable is gone with the pen.
-    world.host.unplug()
+    pen.host.unplug()
     if "for_ms" in command:
-        world.later("power", command["for_ms"], lambda: _switch_on(world))
+        pen.later("power", command["for_ms"], lambda: _switch_on(pen))
     return {}
 
 
-def _power_on(world: World, _: Command) -> Answer:
-    world.never("power")
-    _switch_on(world)
+def _power_on(pen: Pen, _: Command) -> Answer:
+    pen.never("power")
+    _switch_on(pen)
     return {}
 
 
-def _switch_on(world: World) -> None:
-    if world.usb:
-        world.host.plug()
-    world.power_on()
+def _switch_on(pen: Pen) -> None:
+    if pen.usb:
+        pen.host.plug()
+    pen.power_on()
 
 
 # --- what goes wrong --------------------------------------------------------------------------------------------------
-def _need_power(world: World, what: str) -> None:
-    if not world.powered:
+def _need_power(pen: Pen, what: str) -> None:
+    if not pen.powered:
         raise BadCommand(f"{what}: the pen has no power")
 
 
-def _reset(world: World, _: Command) -> Answer:
-    _need_power(world, "reset")
-    world.reset()
+def _reset(pen: Pen, _: Command) -> Answer:
+    _need_power(pen, "reset")
+    pen.reset()
     return {}
 
 
-def _hang(world: World, _: Command) -> Answer:
-    _need_power(world, "hang")
-    world.hang()
+def _hang(pen: Pen, _: Command) -> Answer:
+    _need_power(pen, "hang")
+    pen.hang()
     return {}
 
 
@@ -251,17 +330,20 @@ def _fault_of(command: Command) -> faults.Fault:
         raise BadCommand(str(error)) from None
 
 
-def _fault(world: World, command: Command) -> Answer:
+def _fault(pen: Pen, command: Command) -> Answer:
     done = _fault_of(command)
     if faults.needs_power(done):
-        _need_power(world, done.NAME)
-    world.damage.do(done)
+        _need_power(pen, done.NAME)
+    try:
+        pen.damage.do(done)
+    except CannotBeDone as why:
+        raise BadCommand(f"{done.NAME}: {why}") from None
     return _described(done)
 
 
-def _mend(world: World, command: Command) -> Answer:
+def _mend(pen: Pen, command: Command) -> Answer:
     try:
-        mended = world.damage.mend(command["name"])
+        mended = pen.damage.mend(command["name"])
     except ValueError as error:
         raise BadCommand(str(error)) from None
     if not mended:
@@ -269,7 +351,7 @@ def _mend(world: World, command: Command) -> Answer:
     return {}
 
 
-def _faults(world: World, _: Command) -> Answer:
+def _faults(pen: Pen, _: Command) -> Answer:
     known = [
         {
             "name": kind.NAME,
@@ -287,7 +369,7 @@ def _faults(world: World, _: Command) -> Answer:
         }
         for kind in faults.ALL
     ]
-    return {"present": [_described(done) for done in world.damage.present()], "known": known}
+    return {"present": [_described(done) for done in pen.damage.present()], "known": known}
 
 
 def _described(done: faults.Fault) -> Answer:
@@ -300,27 +382,27 @@ def summary_of(kind: type[faults.Fault]) -> str:
 
 
 # --- what can be seen -------------------------------------------------------------------------------------------------
-def _zone(world: World, command: Command) -> Answer:
-    world.plant.label(command["label"])
-    world.plant.set_limit_um(command.get("limit_um"))
+def _zone(pen: Pen, command: Command) -> Answer:
+    pen.plant.label(command["label"])
+    pen.plant.set_limit_um(command.get("limit_um"))
     return {}
 
 
-def _oracle(world: World, _: Command) -> Answer:
-    report = world.plant.report()
+def _oracle(pen: Pen, _: Command) -> Answer:
+    report = pen.plant.report()
     return {
         "total": asdict(report.total),
         "labels": {label: asdict(tally) for label, tally in report.labels.items()},
         "violations": [str(violation) for violation in report.violations],
         "slips": report.slips,
-        "powered": world.powered,
-        "driver_on": world.plant.energised,
-        "crashes": len(world.crashes),
+        "powered": pen.powered,
+        "driver_on": pen.plant.energised,
+        "crashes": len(pen.crashes),
     }
 
 
-def _pins(world: World, _: Command) -> Answer:
-    plant = world.plant
+def _pins(pen: Pen, _: Command) -> Answer:
+    plant = pen.plant
     return {
         "driver_enable": plant.driver_enabled(),
         "driver_on": plant.energised,
@@ -329,13 +411,13 @@ def _pins(world: World, _: Command) -> Answer:
         "stop": plant.stop_open,
         "cartridge": plant.cartridge_seated,
         "service": plant.service_held,
-        "usb": world.usb,
-        "power": world.powered,
+        "usb": pen.usb,
+        "power": pen.powered,
         "depth_um": round(plant.depth_um(), 1),
     }
 
 
-def _nothing(_world: World, _command: Command) -> Answer:
+def _nothing(_pen: Pen, _command: Command) -> Answer:
     return {}
 
 

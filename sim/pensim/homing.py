@@ -64,7 +64,9 @@ class HomingMove:
             yield 1
             steps += 1
         self.clear_step = steps
-        steps = 0
+        # A step before the sensor is looked at again: one that chatters may show home where it has just cleared.
+        yield -1
+        steps = 1
         while not self._seen():
             if steps == self._cap_steps:
                 return

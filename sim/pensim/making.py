@@ -1,9 +1,11 @@
-"""A virtual pen made as somebody wishes it: new or from a flash file, with its serial number, key and cartridge. Host
+"""A simulated pen made as somebody wishes it: new or from a flash file, with its serial number, key and cartridge. Host
 only.
+
+Whether the firmware's logic alone runs in it or the whole chip is up to who switches it on.
 """
 
 import secrets
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -12,6 +14,7 @@ from pencore.provision import Provision
 from pensim.flash import FlashImage
 from pensim.flash_file import FlashFile, FlashFileError, create_flash, open_flash
 from pensim.oracle import ConsentRule, LeaseRule
+from pensim.serve import Pen
 from pensim.world import World, default_provision, provision_in, write_provision
 
 _SERIALS_MOST = 9999
@@ -50,7 +53,7 @@ class Made:
     is drawn from, and its flash file, to be closed at the end.
     """
 
-    world: World
+    pen: Pen
     serial: str
     seed: int
     file: FlashFile | None = None
@@ -61,8 +64,18 @@ class Made:
             self.file.close()
 
 
-def make(wish: Wish, taken: Collection[str] = (), doubtful: Collection[str] = ()) -> Made:
+SwitchOn = Callable[[Wish, Provision, int, FlashImage, bool], Pen]
+"""Makes a pen with this provisioning, seed and flash, and switches it on; the last says whether the flash was there
+before.
+"""
+
+
+def make(
+    wish: Wish, taken: Collection[str] = (), doubtful: Collection[str] = (), switch_on: SwitchOn | None = None
+) -> Made:
     """Return the pen, with a serial number that is not `taken`; BadWish, or OSError of the flash file.
+
+    Without `switch_on` it runs the firmware's logic alone.
 
     One that is `doubtful` (its pen doesn't answer, but may be there) isn't chosen, but can be wished for.
 
@@ -73,9 +86,10 @@ def make(wish: Wish, taken: Collection[str] = (), doubtful: Collection[str] = ()
         raise BadWish("a pen that was never provisioned has no key", "--key", str(wish.key[0]))
     if wish.serial is not None and wish.serial in taken:
         raise BadWish(f"a simulated pen {wish.serial} is running already", "--serial", wish.serial)
+    switch_on = switch_on or logic_alone
     if wish.flash is None:
-        setup = _setup(wish, {*taken, *doubtful})
-        return _switched_on(wish, setup, wish.seed or 0, _new_image(wish, setup))
+        setup, seed = _setup(wish, {*taken, *doubtful}), wish.seed or 0
+        return Made(switch_on(wish, setup, seed, _new_image(wish, setup), False), setup.serial, seed)
     # Drawn at random like a board's: a nonce must never come again, and this flash may have seen others.
     seed = secrets.randbits(32) if wish.seed is None else wish.seed
     try:
@@ -83,7 +97,7 @@ def make(wish: Wish, taken: Collection[str] = (), doubtful: Collection[str] = ()
     except FlashFileError as error:
         raise BadWish(str(error), "--flash", str(wish.flash)) from None
     try:
-        return _switched_on(wish, setup, seed, file, used)
+        return Made(switch_on(wish, setup, seed, file, used), setup.serial, seed, file)
     except BaseException:
         file.close()
         raise
@@ -147,8 +161,8 @@ def _setup_there(wish: Wish, file: FlashFile, taken: Collection[str], doubtful: 
     return setup
 
 
-def _switched_on(wish: Wish, setup: Provision, seed: int, image: FlashImage, used: bool = False) -> Made:
-    """Switch a pen on; `used`: its flash was there before."""
+def logic_alone(wish: Wish, setup: Provision, seed: int, image: FlashImage, used: bool) -> World:
+    """Switch on a pen that runs the firmware's logic alone."""
     # The same seed draws other nonces for a flash in which something has happened since.
     drawn = int.from_bytes(sha256(image.to_bytes() + b"%d" % seed).digest()[:8], "little") if used else seed
     world = World(seed=drawn, strict=False, build=wish.build, flash=image, setup=setup)
@@ -160,4 +174,4 @@ def _switched_on(wish: Wish, setup: Provision, seed: int, image: FlashImage, use
     world.run_ms(_SETTLED_MS)
     if wish.cartridge and not used:
         world.change_cartridge()
-    return Made(world, setup.serial, seed, image if isinstance(image, FlashFile) else None)
+    return world

@@ -49,7 +49,7 @@ class Cable:
         """Return how many bytes fit; none while the host doesn't read or the cable is out."""
         return _OUT_ROOM - len(self._to_host) if self.reading and self.plugged else 0
 
-    def write(self, data: bytes) -> int:
+    def write(self, data: bytes | memoryview) -> int:
         """Take what fits of `data`; return how much."""
         taken = min(len(data), self.room())
         self._short = taken < len(data)

@@ -1,4 +1,4 @@
-"""The virtual pen as a device: one loop between a host's port, an operator's commands and the virtual clock. Host only.
+"""A simulated pen as a device: one loop between a host's port, an operator's commands and the pen's clock. Host only.
 
 Two clocks meet here, the pen's simulated one and the real one of host and operator, and neither may starve the other:
 
@@ -21,14 +21,14 @@ import socket
 import threading
 import time
 from collections import deque
+from typing import Protocol
 
-from pencore import wire
 from pencore.units import ms_since
-from pensim.clock import TICKS_PER_MS
+from pensim import hands
+from pensim.clock import TICKS_PER_MS, VirtualClock
 from pensim.control import Control, Sink
 from pensim.ends import End
 from pensim.hands import BadCommand, Command, carry_out, delay_ms
-from pensim.world import World
 
 HOLD_MS = 1500
 """Simulated time after the host's last line at which the clock waits for it; the lease is 2,000 ms."""
@@ -43,8 +43,47 @@ _STEP_MS = 1000
 _BEHIND_S = 0.5
 _HEAR_MOST = 4096
 """Bytes that may wait for the pen before no more are taken from the host."""
-_WORKING = (wire.BOOT, wire.HOMING, wire.RUNNING, wire.SEALING)
-_LEASED = (wire.ARMED, wire.RUNNING, wire.PAUSED)
+
+
+class HostPort(hands.Cord, Protocol):
+    """The host's end of the pen's cable."""
+
+    def send(self, data: bytes) -> None:
+        """Send bytes to the pen; where there is no port they are gone."""
+
+    def receive(self) -> bytes:
+        """Return what the pen has said since the last call."""
+
+
+class Pen(hands.Pen, Protocol):
+    """A pen that can be served."""
+
+    @property
+    def clock(self) -> VirtualClock:
+        """The time it lives in."""
+
+    @property
+    def host(self) -> HostPort:
+        """Its way to the host."""
+
+    @property
+    def port(self) -> bool:
+        """Whether a host's computer shows a port."""
+
+    def step(self, limit_ms: int | None = None) -> int:
+        """Let a little time pass, at most `limit_ms`; return how much, in ms."""
+
+    def unheard(self) -> int:
+        """Return how many bytes of the host's it has not worked off, at least about."""
+
+    def heard_ms(self) -> int:
+        """Return when it heard its host last, by its clock; asked only while it has power."""
+
+    def leased(self) -> bool:
+        """Return whether a host that says nothing would lose its lease now."""
+
+    def working(self) -> bool:
+        """Return whether it is at something that no host and no person has to wait for."""
 
 
 class _Queue:
@@ -72,7 +111,7 @@ class _Queue:
 
 
 class PenServer:
-    """Serves `world` at `end`, and its hands on `control`, until `stop`. `answer` gets the answers to what `submit` was
+    """Serves `pen` at `end`, and its hands on `control`, until `stop`. `answer` gets the answers to what `submit` was
     given alone, and hears of crashes; in the serving thread, as everybody who is answered.
 
     `speed` is how much faster than the real one simulated time may go at work; None: as fast as it can be computed.
@@ -80,9 +119,9 @@ class PenServer:
     """
 
     def __init__(
-        self, world: World, end: End, answer: Sink, *, speed: float | None = None, control: Control | None = None
+        self, pen: Pen, end: End, answer: Sink, *, speed: float | None = None, control: Control | None = None
     ) -> None:
-        self.world = world
+        self.pen = pen
         self.end = end
         self._answer = answer
         self._control = control
@@ -147,7 +186,7 @@ class PenServer:
         None are taken while too many wait for the pen. It always works those off, so that what is behind them, a stop
         or the end of the connection, is found out about as well.
         """
-        full = self.world.cable.waiting() > _HEAR_MOST
+        full = self.pen.unheard() > _HEAR_MOST
         watched = [] if full else self.end.watched()
         wake = self._wake_in.fileno()
         control = self._control
@@ -161,23 +200,22 @@ class PenServer:
         if full or (watched and not set(watched) & set(ready)):
             return
         data = self.end.receive()
-        if data and self.world.powered:
+        if data and self.pen.powered:
             self._hear(data)
 
     def _hear(self, data: bytes) -> None:
-        world = self.world
-        world.host.send(data)
-        talk = world.runner.talk
-        heard_ms = talk.heard_ms
+        pen = self.pen
+        heard_ms = pen.heard_ms()
+        pen.host.send(data)
         # The bytes have woken the pen: it takes a turn before any time passes.
-        world.step(1)
-        if world.powered and talk.heard_ms != heard_ms:
+        pen.step(1)
+        if pen.powered and pen.heard_ms() != heard_ms:
             self._heard_at = time.monotonic()
 
     def _mind_cable(self) -> None:
-        """Break the host's port when the USB cable was pulled, and let it come back with the cable."""
-        if self.end.plugged != self.world.usb:
-            self.end.plug(self.world.usb)
+        """Break the host's port when the pen's is gone, its cable pulled say, and let it come back with that."""
+        if self.end.plugged != self.pen.port:
+            self.end.plug(self.pen.port)
             self._backlog = b""
 
     def _speak(self) -> None:
@@ -187,22 +225,22 @@ class PenServer:
         """
         if self._control is not None:
             self._control.speak()
-        data = self._backlog or self.world.host.receive()
+        data = self._backlog or self.pen.host.receive()
         if data:
             # Without a host the words are gone, as on a USB port that nobody has open.
             data = data[self.end.send(data) :] if self.end.present else b""
         self._backlog = data
 
     def _report_crashes(self) -> None:
-        """Tell of every exception that the firmware let through; the world has reset the pen, as the board would."""
-        for error in self.world.crashes[self._crashes :]:
+        """Tell of everything that the pen has reset itself for."""
+        for error in self.pen.crashes[self._crashes :]:
             self._crashes += 1
             self._answer({"event": "crashed", "problem": f"{type(error).__name__}: {error}"})
 
     # --- people ------------------------------------------------------------------------------------------------------
     def _act(self) -> None:
         """Carry out what is due of what everybody wants, each in their own order."""
-        clock = self.world.clock
+        clock = self.pen.clock
         while self._commands:
             command, answer = self._commands.popleft()
             self._queues.setdefault(answer, _Queue(clock.now)).add(command)
@@ -219,7 +257,7 @@ class PenServer:
         try:
             if isinstance(command, BadCommand):
                 raise command
-            said = carry_out(self.world, command)
+            said = carry_out(self.pen, command)
             # Whoever is told that the cable is out finds it so.
             self._mind_cable()
         except BadCommand as problem:
@@ -232,19 +270,19 @@ class PenServer:
             self._ended.set()
             if answer == self._answer:
                 return
-        answer({"event": "done", "do": command["do"], "at_ms": self.world.clock.now // TICKS_PER_MS, **said})
+        answer({"event": "done", "do": command["do"], "at_ms": self.pen.clock.now // TICKS_PER_MS, **said})
 
     def _until_act_ms(self) -> int:
         """Return how many simulated ms there are until the next command waiting is due, rounded up."""
         due = min(queue.due() for queue in self._queues.values())
-        return -((self.world.clock.now - due) // TICKS_PER_MS)
+        return -((self.pen.clock.now - due) // TICKS_PER_MS)
 
     # --- time --------------------------------------------------------------------------------------------------------
     def _go_on(self) -> float:
         """Let simulated time pass as far as it may now; return for how long to wait before asking again."""
         now_s = time.monotonic()
         passed_s, self._looked_at = now_s - self._looked_at, now_s
-        rate = self._speed if self._queues or self._working() else 1.0
+        rate = self._speed if self._queues or self.pen.working() else 1.0
         left_ms = _STEP_MS
         if rate is not None:
             # What is owed outlives a change of the rate: else requests in quick succession, each a moment of work,
@@ -255,37 +293,28 @@ class PenServer:
         if self._queues:
             left_ms = min(left_ms, self._until_act_ms())
         if left_ms > 0:
-            begin = self.world.clock.now
-            self.world.step(left_ms)
+            begin = self.pen.clock.now
+            self.pen.step(left_ms)
             if rate is not None:
-                self._owed_ms -= (self.world.clock.now - begin) / TICKS_PER_MS
+                self._owed_ms -= (self.pen.clock.now - begin) / TICKS_PER_MS
             return 0.0
         if rate is not None and rate > 1.0:
             return _NAP_S
         return TICK_S if self.end.present else _IDLE_TICK_S
 
-    def _working(self) -> bool:
-        """Return whether the pen is at something that no host and no person has to wait for."""
-        world = self.world
-        if not world.powered:
-            return False
-        runner = world.runner
-        return runner.state in _WORKING or runner.busy() or runner.talk.pending() or world.cable.waiting() > 0
-
     def _hold_ms(self) -> int:
         """Return how many ms simulated time may go on before it has to wait for the host; a large number if it
         needn't.
         """
-        world = self.world
-        if not (world.powered and self.end.present and world.runner.state in _LEASED):
+        pen = self.pen
+        if not (pen.powered and self.end.present and pen.leased()):
             return _STEP_MS
-        if time.monotonic() - self._heard_at >= GRACE_S or world.cable.waiting() > _HEAR_MOST:
+        if time.monotonic() - self._heard_at >= GRACE_S or pen.unheard() > _HEAR_MOST:
             # A host that has said more than the pen has heard is not the one that is waited for.
             return _STEP_MS
-        left_ms = HOLD_MS - ms_since(world.clock.now_ms(), world.runner.talk.heard_ms)
+        left_ms = HOLD_MS - ms_since(pen.clock.now_ms(), pen.heard_ms())
         # The pen works off one line a turn: without time, the second of two would never be heard.
-        unheard = world.cable.waiting() > 0 or world.runner.talk.pending()
-        return max(left_ms, 1) if unheard else left_ms
+        return max(left_ms, 1) if pen.unheard() else left_ms
 
 
 def _wait_ms(command: Command | BadCommand) -> int:

@@ -11,9 +11,10 @@ import zlib
 from collections.abc import Callable
 from contextlib import suppress
 
-from pencore import faults, ledger, limits, provision, units
+from pencore import faults, ledger, limits, provision, units, wire
 from pencore.ports import Ports
 from pencore.runner import Runner
+from pensim.bench import VirtualParts
 from pensim.clock import TICKS_PER_MS, TICKS_PER_US, VirtualClock
 from pensim.engine import SimEngine
 from pensim.errors import PowerCut
@@ -36,6 +37,8 @@ DEFAULT_SERIAL = "SIM-0001"
 CALIBRATED_AT = 1_750_000_000
 """When the simulator's pens were calibrated, unless told otherwise: June 2025, in seconds since 1970."""
 _BUILD = "0" * 16
+_WORKING = (wire.BOOT, wire.HOMING, wire.RUNNING, wire.SEALING)
+_LEASED = (wire.ARMED, wire.RUNNING, wire.PAUSED)
 
 
 def default_provision(serial: str = DEFAULT_SERIAL) -> provision.Provision:
@@ -125,7 +128,7 @@ class Host:
         self._cable.plug()
 
 
-class World:
+class World(VirtualParts):
     """A virtual pen. `flash`: an earlier `snapshot_flash`, its bytes, or the image itself; without, a freshly
     provisioned pen.
 
@@ -394,6 +397,30 @@ class World:
         self.run_ms(100)
         self.cartridge(True)
         self.run_ms(100)
+
+    # --- for who serves it -------------------------------------------------------------------------------------------
+    @property
+    def port(self) -> bool:
+        """Whether a host's computer shows a port: the USB cable is in."""
+        return self.usb
+
+    def unheard(self) -> int:
+        """Return how many bytes of the host's are not worked off yet, at least about."""
+        return self.cable.waiting() + (self.powered and self.runner.talk.pending())
+
+    def heard_ms(self) -> int:
+        """Return when the pen, which has power, heard its host last: ms of its clock."""
+        return self.runner.talk.heard_ms
+
+    def leased(self) -> bool:
+        """Return whether a host that says nothing would lose its lease now."""
+        return self.powered and self.runner.state in _LEASED
+
+    def working(self) -> bool:
+        """Return whether the pen is at something that no host and no person has to wait for."""
+        if not self.powered:
+            return False
+        return self.runner.state in _WORKING or self.runner.busy() or self.unheard() > 0
 
     # --- flash -------------------------------------------------------------------------------------------------------
     def snapshot_flash(self) -> Snapshot:

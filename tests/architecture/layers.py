@@ -67,7 +67,14 @@ _VOCABULARY = frozenset(
 )
 _ROOTS = frozenset({"pendevice.app", "pensim.world"})
 _ORACLE = ("pensim.clock", "pensim.flash", "pensim.plant")
-_STARTS_PENS = ("pinprick.cli.demo", "pinprick.cli.scenario", "pinprick.cli.sim")
+_STARTS_PENS = (
+    "pinprick.cli.chip_image",
+    "pinprick.cli.demo",
+    "pinprick.cli.scenario",
+    "pinprick.cli.serving",
+    "pinprick.cli.sim",
+    "pinprick.cli.sim_chip",
+)
 
 
 def _within(module: str, parent: str) -> bool:

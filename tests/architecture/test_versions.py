@@ -11,6 +11,7 @@ import pytest
 
 import pinprick
 from pencore.version import FIRMWARE
+from pinprick.cli.extras import PARTS
 from tests.architecture.source import ROOT
 from tests.vm.machine import MicroPythonVM
 
@@ -75,6 +76,15 @@ def test_everything_locked_is_of_the_image_s_release() -> None:
 def test_development_tools_are_pinned_exactly() -> None:
     for group, requirements in PYPROJECT["dependency-groups"].items():
         assert len(pins(requirements)) == len(requirements), group
+
+
+def test_the_emulator_that_is_asked_for_is_the_one_the_tests_run_on() -> None:
+    """A beta: `pip install rp2040py` would bring the release before it."""
+    extra, group = PYPROJECT["project"]["optional-dependencies"]["chip"], PYPROJECT["dependency-groups"]["dev"]
+    pinned = f"rp2040py=={LOCK['pypi']['rp2040py']}"
+    assert pinned in extra
+    assert pinned in group
+    assert PARTS["rp2040py"][1] == pinned
 
 
 def test_constraints_agree_with_pyproject() -> None:

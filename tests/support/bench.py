@@ -5,16 +5,18 @@ by the plant's own account, with what was allowed and with what the pen recorded
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from pencore import faults, profile, record, wire
 from pencore.digest import sha256, to_hex
 from pencore.faults import Refusal
 from pencore.profile import Profile
+from pencore.provision import Provision
 from pencore.record import Record
-from pensim.clock import TICKS_PER_MS
+from pensim.clock import TICKS_PER_MS, VirtualClock
 from pensim.errors import PowerCut
-from pensim.oracle import COAST_LIMIT, DEPTH_LIMIT, ConsentRule, LeaseRule
+from pensim.oracle import COAST_LIMIT, DEPTH_LIMIT, ConsentRule, LeaseRule, Oracle
+from pensim.plant import Plant
 from pensim.stroke import StrokeBook
 from pensim.world import World
 from tests.support import profiles
@@ -39,8 +41,30 @@ def label(session: int, zone: int) -> str:
     return f"{session}.{zone}"
 
 
-class Bench(World):
-    """A pen under watch. Powered and greeted unless `greet` is False; arguments as `World` has them.
+class Pen(Protocol):
+    """A pen with its plant: the virtual one, or the emulated chip."""
+
+    clock: VirtualClock
+    plant: Plant
+    oracle: Oracle
+    setup: Provision
+
+    host: Any
+    """The host's end of its cable: send, receive, plug, unplug."""
+    powered: bool
+
+    def power_on(self) -> None: ...
+    def power_cut(self) -> None: ...
+    def run_ms(self, ms: int) -> None: ...
+    def run_until(self, condition: Callable[[], bool], limit_ms: int) -> bool: ...
+    def press(self) -> None: ...
+    def release(self) -> None: ...
+    def cartridge(self, closed: bool) -> None: ...
+    def change_cartridge(self) -> None: ...
+
+
+class Watch(Pen):
+    """Everybody around a pen; a bench is a pen and this.
 
     `greeting`: the last answer to hello. `loaded`: the profile the pen last took, or None. `sealed`: records pulled so
     far, by session. `notes`: notifications. `strays`: refusals of lines that had no id. `answers`: the answer to
@@ -50,8 +74,8 @@ class Bench(World):
     its limit by no more than `COAST_MOST_UM`.
     """
 
-    def __init__(self, *, greet: bool = True, earlier: Mapping[str, int] | None = None, **world: Any) -> None:
-        super().__init__(book=BOOK, **world)
+    def watch(self, earlier: Mapping[str, int] | None = None) -> None:
+        """Begin: nothing is known of the pen, and no stroke is allowed."""
         self.oracle.watch_consent(ConsentRule())
         self.oracle.watch_lease(LeaseRule())
         self.greeting: dict[str, Any] = {}
@@ -74,9 +98,10 @@ class Bench(World):
         self._answers: list[wire.Message] = []
         self._asked: dict[int, str] = {}
         self.keep_inside()
-        if greet:
-            self.power_on()
-            self.hello()
+
+    def moving(self) -> bool:
+        """Return whether a stroke is under way or queued."""
+        raise NotImplementedError
 
     # --- the host: bytes ---------------------------------------------------------------------------------------------
     def send(self, data: bytes) -> None:
@@ -226,21 +251,6 @@ class Bench(World):
         self.plant.set_limit_um(self.budgets[name][1])
 
     # --- the operator ------------------------------------------------------------------------------------------------
-    def press(self) -> None:
-        """Press the trigger."""
-        self.history.append((self.clock.now, "press", True))
-        super().press()
-
-    def release(self) -> None:
-        """Let the trigger go."""
-        self.history.append((self.clock.now, "release", False))
-        super().release()
-
-    def cartridge(self, closed: bool) -> None:
-        """Close or open the cartridge holder."""
-        self.history.append((self.clock.now, "cartridge", closed))
-        super().cartridge(closed)
-
     def arm(self, zone: int | None = None) -> None:
         """Arm for a zone and wait until the pen is ARMED."""
         self.draw_in()
@@ -265,7 +275,7 @@ class Bench(World):
 
     def draw_in(self) -> None:
         """Wait until a stroke in progress has come home, one that is still on its way out of the nose too."""
-        while self.plant.depth_um() > 0 or self.engine.queued():
+        while self.moving():
             self.hold(20)
 
     def stroke_for(self, ms: int) -> None:
@@ -416,3 +426,33 @@ class Bench(World):
         except (NoAnswer, PowerCut):
             assert not self.powered
         return not self.powered
+
+
+class Bench(World, Watch):
+    """A virtual pen under watch. Powered and greeted unless `greet` is False; arguments as `World` has them."""
+
+    def __init__(self, *, greet: bool = True, earlier: Mapping[str, int] | None = None, **world: Any) -> None:
+        super().__init__(book=BOOK, **world)
+        self.watch(earlier)
+        if greet:
+            self.power_on()
+            self.hello()
+
+    def moving(self) -> bool:
+        """Return whether a stroke is under way or queued, or the needle is out."""
+        return self.plant.depth_um() > 0 or bool(self.engine.queued())
+
+    def press(self) -> None:
+        """Press the trigger."""
+        self.history.append((self.clock.now, "press", True))
+        super().press()
+
+    def release(self) -> None:
+        """Let the trigger go."""
+        self.history.append((self.clock.now, "release", False))
+        super().release()
+
+    def cartridge(self, closed: bool) -> None:
+        """Close or open the cartridge holder."""
+        self.history.append((self.clock.now, "cartridge", closed))
+        super().cartridge(closed)

@@ -13,7 +13,7 @@ from pencore import wire
 from pencore.ledger import CLOCK, Entry, Ledger
 from pensim.flash import FlashDevice, FlashImage, Operation, SimStore, Snapshot, Torn
 from tests.support import profiles
-from tests.support.bench import Bench
+from tests.support.bench import Bench, Watch
 
 SHORT: tuple[profiles.ZoneSpec, ...] = (
     (profiles.PERIORBITAL, profiles.LEFT, 100, 53, 30),
@@ -97,7 +97,7 @@ def after(cut: Cut, data: bytes, *, greet: bool = True) -> Recorder:
     return bench
 
 
-def go_on(bench: Bench, data: bytes, *, finish: bool, another: bool = True) -> None:
+def go_on(bench: Watch, data: bytes, *, finish: bool, another: bool = True) -> None:
     """Do what a practitioner does after a power cut, and fail unless all of it works.
 
     The open session is resumed and played to its end, or finished; one that never began is loaded anew. Its record must

@@ -30,13 +30,19 @@ class DriverPort:
         """Return how many bytes have arrived."""
         return sum(heard.at_ns <= self.now_ns for heard in self._coming)
 
-    def read(self, nbytes: int) -> bytes | None:
-        """Return up to so many bytes, None without any."""
-        count = min(nbytes, self.any())
+    def readinto(self, buf: bytearray) -> int | None:
+        """Fill `buf` from its start with what has arrived; return how many bytes, None without any."""
+        count = min(len(buf), self.any())
         taken, self._coming = self._coming[:count], self._coming[count:]
-        return bytes(heard.byte for heard in taken) or None
+        buf[:count] = bytes(heard.byte for heard in taken)
+        return count or None
 
-    def write(self, data: bytearray) -> int:
+    def stray(self, byte: int, at_ns: int) -> None:
+        """Let a byte that nobody sent arrive at `at_ns`."""
+        self._coming.append(Heard(byte, at_ns))
+        self._coming.sort(key=lambda heard: heard.at_ns)
+
+    def write(self, data: bytearray | memoryview) -> int:
         """Send bytes, one after the other from now, or from the end of what is still being sent."""
         sent = bytearray(data)
         if self.spoilt is not None and sent[2] == self.spoilt | 0x80:

@@ -9,6 +9,7 @@ import math
 import struct
 
 from pencore.ports import HomingEvidence, StrokeEvidence
+from pensim.bench import VirtualParts
 from pensim.clock import TICKS_PER_MS, TICKS_PER_S, TICKS_PER_US, VirtualClock
 from pensim.engine import SimEngine
 from pensim.flash import FlashDevice, FlashImage, SimStore
@@ -69,7 +70,7 @@ def words_of(table: bytes) -> tuple[int, ...]:
     return struct.unpack(f"<{len(table) // 4}I", table)[:-1]
 
 
-class SimBench:
+class SimBench(VirtualParts):
     """One pen with everything around it but the firmware."""
 
     def __init__(self, parameters: PenParameters | None = None, book: StrokeBook | None = None) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from pensim.control import Control
+from pensim.world import World
 from pinprick import simulated
 from pinprick.cli import main
 from pinprick.cli.sim import simulator_page
@@ -175,6 +176,12 @@ def test_of_two_pens_one_must_be_named(monkeypatch: pytest.MonkeyPatch, capsys: 
         assert (hands_of(first)[0], hands_of(second)[0]) == (True, False)
 
 
+def test_a_serial_number_in_another_case_is_told_of(capsys: Capture) -> None:
+    with listed("A"), listed("B"):
+        assert poke("press", "--json", "--serial-number", "b") == EXIT_NO_DEVICE
+    assert error(capsys)["hint"] == "Upper and lower case count: B."
+
+
 @pytest.mark.parametrize(
     ("options", "field"),
     [
@@ -214,7 +221,8 @@ def test_a_flash_that_can_no_longer_be_written_ends_the_serving(
     run = PenServer.run
 
     def run_broken(server: PenServer) -> None:
-        image = server.world.image
+        assert isinstance(server.pen, World)
+        image = server.pen.image
         assert isinstance(image, FlashFile)
         assert image.failed is not None
         breaking = threading.Timer(0.2, image.failed, [OSError(28, "No space left on device")])

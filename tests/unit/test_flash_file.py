@@ -28,6 +28,12 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "pen.flash"
 
 
+def world(made: Made) -> World:
+    """Return the pen as what it is."""
+    assert isinstance(made.pen, World)
+    return made.pen
+
+
 def problem(wish: Wish, taken: tuple[str, ...] = ()) -> tuple[str, str]:
     """Return the option that is to blame for a wish, and why."""
     with pytest.raises(BadWish) as caught:
@@ -172,8 +178,8 @@ def test_looking_for_the_provisioning_changes_nothing(path: Path) -> None:
 def test_a_pen_is_made_from_nothing_with_a_new_cartridge() -> None:
     made = make(Wish(build="b" * 16))
     assert (made.serial, made.seed, made.file) == ("SIM-0001", 0, None)
-    assert made.world.runner.state == wire.SAFE
-    assert made.world.plant.cartridge_seated
+    assert world(made).runner.state == wire.SAFE
+    assert world(made).plant.cartridge_seated
     made.close()
 
 
@@ -186,10 +192,10 @@ def test_a_free_serial_number_is_chosen_and_a_taken_one_refused() -> None:
 
 
 def test_a_pen_without_a_cartridge_and_a_blank_one() -> None:
-    assert not make(Wish(cartridge=False)).world.plant.cartridge_seated
+    assert not world(make(Wish(cartridge=False))).plant.cartridge_seated
     blank = make(Wish(blank=True))
-    assert blank.world.runner.state == wire.SAFE
-    assert provision_in(blank.world.image) is None
+    assert world(blank).runner.state == wire.SAFE
+    assert provision_in(world(blank).image) is None
     assert problem(Wish(blank=True, key=KEY))[0] == "--key"
 
 
@@ -201,11 +207,11 @@ def restarted(made: Made, wish: Wish) -> Made:
 
 def test_a_pen_of_a_file_is_who_it_was(path: Path) -> None:
     first = make(Wish("P-9", flash=path, key=KEY))
-    assert first.world.setup.key_id == 7
+    assert world(first).setup.key_id == 7
     again = restarted(first, Wish(flash=path))
-    assert again.serial == again.world.setup.serial == "P-9"
-    assert (again.world.setup.key_id, again.world.setup.key) == KEY
-    assert again.world.plant.cartridge_seated
+    assert again.serial == world(again).setup.serial == "P-9"
+    assert (world(again).setup.key_id, world(again).setup.key) == KEY
+    assert world(again).plant.cartridge_seated
     again = restarted(again, Wish("P-9", flash=path, key=KEY))
     again.close()
     assert problem(Wish("P-8", flash=path)) == ("--serial", f"{path} is the flash of pen P-9")
@@ -224,7 +230,7 @@ def test_a_key_can_not_be_added_to_a_flash_that_has_none(path: Path) -> None:
 def test_a_blank_pen_stays_blank(path: Path) -> None:
     first = make(Wish(flash=path, blank=True))
     again = restarted(first, Wish(flash=path, blank=True))
-    assert provision_in(again.world.image) is None
+    assert provision_in(world(again).image) is None
     again.close()
 
 
@@ -236,21 +242,21 @@ def test_a_file_that_is_no_flash_is_blamed_on_its_option(path: Path) -> None:
 
 
 def nonce(made: Made) -> str:
-    found: str = made.world.runner.talk.nonce
+    found: str = world(made).runner.talk.nonce
     return found
 
 
 def test_a_nonce_never_comes_again_from_a_flash_in_which_something_happened(path: Path) -> None:
     first = make(Wish(flash=path, seed=5))
     seen = [nonce(first)]
-    first.world.store.append("file", b"x")
+    world(first).store.append("file", b"x")
     second = restarted(first, Wish(flash=path, seed=5))
     seen.append(nonce(second))
-    second.world.store.append("file", b"x")
+    world(second).store.append("file", b"x")
     third = restarted(second, Wish(flash=path, seed=5))
     seen.append(nonce(third))
     assert len(set(seen)) == 3
-    held = third.world.image.to_bytes()
+    held = world(third).image.to_bytes()
     third.close()
     # The same seed and the same flash are the same run.
     other = path.with_name("copy")

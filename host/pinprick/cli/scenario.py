@@ -9,6 +9,8 @@ import typer
 from rich.text import Text
 
 from pinprick import simulated
+from pinprick.cli import sim_chip
+from pinprick.cli.chip_image import Uf2Option
 from pinprick.cli.extras import needing_extra
 from pinprick.cli.output import JsonOption, Output, printable, reporting
 from pinprick.errors import (
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from pensim.stroke import StrokeBook
 
 IN_PROCESS = "inproc"
+CHIP = "chip"
 _NAME_WIDTH = 36
 
 
@@ -49,10 +52,11 @@ def run(
         typer.Option(
             "--target",
             metavar="TARGET",
-            help="`inproc`: a new virtual pen in this process for each file; `socket://HOST:PORT` or `/dev/...`: a pen"
-            " that is there, simulated or not.",
+            help="`inproc`: a new virtual pen in this process for each file; `chip`: the same with the whole chip,"
+            " which wants --uf2; `socket://HOST:PORT` or `/dev/...`: a pen that is there, simulated or not.",
         ),
     ] = IN_PROCESS,
+    uf2: Uf2Option = None,
     seed: Annotated[
         int | None,
         typer.Option(min=0, help="What is random about the pen is drawn from this; else the file says it."),
@@ -73,7 +77,7 @@ def run(
 
             scenarios = _read_all(_found(files))
         book = StrokeBook()
-        make = _targets(target, seed, book)
+        make = sim_chip.chip_targets(uf2, out) if target == CHIP else _targets(target, seed, book)
         broken: list[Outcome] = []
         with _lacking(target):
             with _closing(make(scenarios[0])) as pen:

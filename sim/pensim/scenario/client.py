@@ -186,6 +186,9 @@ class Client:
 
     def _answer(self, message: wire.Message, line: bytes) -> None:
         number = message.id or 0
+        if number not in self._asked:
+            # Asked of the boot before, and heard only by the one that was greeted since.
+            return
         again = self._raw.get(number)
         self._raw[number] = line
         self.answers[number] = message
@@ -216,7 +219,9 @@ class Client:
             self._asked = {number: name for number, name in self._asked.items() if name == "hello"}
             self.answers = {number: answer for number, answer in self.answers.items() if number in self._asked}
             self._raw.clear()
-        self._id = values["request_id"]
+            self._id = 0
+        # A hello that was sent again is answered again, maybe after other requests.
+        self._id = max(self._id, values["request_id"])
         self._pings.clear()
         self.greeted = True
 

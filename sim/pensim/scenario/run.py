@@ -185,7 +185,7 @@ class Player:
             if wanted is not None and wanted != hello[name] and hello["serial"]:
                 raise Lacks(f"[pen] {name} = {wanted}", f"this pen has {hello[name]}")
         self.outside = f"outside {hello['session_id']}"
-        if self.target.name != "inproc":
+        if not self.target.fresh:
             if (self.scenario.pen.get("provisioned") is False) == bool(hello["serial"]):
                 raise Lacks("[pen] provisioned", f"this pen is {'' if hello['serial'] else 'not '}provisioned")
             if self.client.state != wire.STATE_NAMES[wire.SAFE] or hello["open_session"]:
@@ -434,9 +434,9 @@ class Player:
         self.client.keep()
         ms = min(most_ms, max(1, self.client.ping_in_ms()), self._next_ms())
         before = self.target.now_ms()
-        moving = self.client.state in _MOVING
+        says_so = self.client.state in _MOVING
         self.target.advance(max(1, ms))
-        if moving:
+        if self.target.moves(says_so):
             self.outcome.motion_ms += self.target.now_ms() - before
         self.knowledge.forget()
         self.client.hear()

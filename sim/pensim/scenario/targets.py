@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from pensim import hands
 from pensim.clock import TICKS_PER_MS
-from pensim.flash import FlashDevice, SimStore
+from pensim.flash import FlashDevice, FlashImage, SimStore
 from pensim.oracle import ConsentRule, LeaseRule
 from pensim.scenario.acts import FILES, HANDS, ORACLE
 from pensim.scenario.model import Scenario, provisioning
@@ -51,6 +51,10 @@ class Target(Protocol):
 
     name: str
     offers: frozenset[str]
+    lacks: frozenset[str]
+    """Names of the faults that can't be done to it."""
+    fresh: bool
+    """Whether the pen was made for this scenario, just as its `[pen]` says."""
     grain_ms: int
     """Longest time that may pass unseen while something is waited for."""
     reading: bool
@@ -58,6 +62,9 @@ class Target(Protocol):
 
     def now_ms(self) -> int:
         """Return the pen's time."""
+
+    def moves(self, says_so: bool) -> bool:
+        """Return whether the pen is in motion; `says_so`: the last state it told of is one of motion."""
 
     def advance(self, ms: int) -> None:
         """Let up to `ms` (1 at least) pass; return earlier when something happens."""
@@ -85,6 +92,8 @@ class InProcess:
     """A virtual pen in this process, made as the scenario's `[pen]` says; `book` may be shared by many."""
 
     grain_ms = 20
+    fresh = True
+    lacks: frozenset[str] = frozenset()
 
     def __init__(self, scenario: Scenario, seed: int | None = None, book: StrokeBook | None = None) -> None:
         self.name = "inproc"
@@ -116,6 +125,10 @@ class InProcess:
         """Return the virtual time."""
         return self.world.clock.now // TICKS_PER_MS
 
+    def moves(self, says_so: bool) -> bool:
+        """Believe what it says."""
+        return says_so
+
     def advance(self, ms: int) -> None:
         """Go on to the next event, at most `ms`."""
         self.world.step(ms)
@@ -141,18 +154,7 @@ class InProcess:
 
     def tamper(self, file: str, change: Callable[[bytes], bytes | None]) -> None:
         """Replace a file; ValueError while the pen has power, OSError where its file system says no."""
-        if self.world.powered:
-            raise ValueError("the pen has power: nobody gets at its flash")
-        store = SimStore(FlashDevice(self.world.image))
-        try:
-            size = store.size(file)
-            data = change(store.read(file, 0, size) if size > 0 else b"")
-            if size >= 0:
-                store.remove(file)
-            if data is not None:
-                store.append(file, data)
-        finally:
-            store.close()
+        tampered(self.world, file, change)
 
     def close(self) -> None:
         """Cut the power: nobody looks at this pen again."""
@@ -166,6 +168,8 @@ class Served:
     """
 
     grain_ms = 10
+    fresh = False
+    lacks: frozenset[str] = frozenset()
 
     def __init__(
         self,
@@ -191,6 +195,10 @@ class Served:
     def now_ms(self) -> int:
         """Return the pen's time when it was last heard."""
         return self._now_ms
+
+    def moves(self, says_so: bool) -> bool:
+        """Believe what it says."""
+        return says_so
 
     def advance(self, ms: int) -> None:
         """Let `ms` of the pen's time pass, once what was sent last has had the time to be answered."""
@@ -259,6 +267,8 @@ class Board:
     """A pen of which only the port is known: time is real, and nobody but the host does anything to it."""
 
     grain_ms = 10
+    fresh = False
+    lacks: frozenset[str] = frozenset()
 
     def __init__(self, name: str, port: Port, connect: Callable[[], Port]) -> None:
         self.name = name
@@ -272,6 +282,10 @@ class Board:
     def now_ms(self) -> int:
         """Return the real time since the connection."""
         return int((time.monotonic() - self._begun_s) * 1000)
+
+    def moves(self, says_so: bool) -> bool:
+        """Believe what it says."""
+        return says_so
 
     def advance(self, ms: int) -> None:
         """Wait for a word, at most `ms`."""
@@ -317,8 +331,42 @@ class Board:
         self.plug(False)
 
 
+class Opened(Protocol):
+    """A pen whose flash somebody can get at, if it has no power."""
+
+    @property
+    def powered(self) -> bool:
+        """Whether it has power."""
+
+    @property
+    def image(self) -> FlashImage:
+        """What its flash holds."""
+
+
+def tampered(pen: Opened, file: str, change: Callable[[bytes], bytes | None]) -> None:
+    """Replace a file on a pen's flash by what `change` makes of it; None removes it.
+
+    ValueError while the pen has power, OSError where its file system says no.
+    """
+    if pen.powered:
+        raise ValueError("the pen has power: nobody gets at its flash")
+    store = SimStore(FlashDevice(pen.image))
+    try:
+        size = store.size(file)
+        data = change(store.read(file, 0, size) if size > 0 else b"")
+        if size >= 0:
+            store.remove(file)
+        if data is not None:
+            store.append(file, data)
+    finally:
+        store.close()
+
+
 def needed(scenario: Scenario, target: Target) -> None:
     """Raise Lacks for the first thing that the scenario needs and the target has not got."""
     for need, first in scenario.needs.items():
         if need not in target.offers:
             raise Lacks(need, first)
+    for act in scenario.faults:
+        if act.do in target.lacks:
+            raise Lacks("a fault that can be done to it", str(act))
