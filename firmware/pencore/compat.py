@@ -8,6 +8,13 @@ drops the store of names that start with an underscore. Under CPython `const` is
 """
 
 
-def const(value: int) -> int:
-    """Return `value`; MicroPython's compiler replaces the call by the number itself."""
+def const(value: "Constant") -> "Constant":
+    """Return `value`, a number, string or bytes; MicroPython's compiler replaces the call by the value itself."""
     return value
+
+
+TYPE_CHECKING = const(False)
+if TYPE_CHECKING:
+    from typing import TypeVar
+
+    Constant = TypeVar("Constant", int, str, bytes)

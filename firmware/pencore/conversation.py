@@ -59,13 +59,16 @@ class Conversation:
         host takes.
         """
         if self._reader.pending():
-            try:
-                line = self._reader.take()
-                if line is not None:
-                    self._request(line, now_ms)
-            except Refusal as refusal:
-                self._refuse(refusal, now_ms)
+            self._work_line(now_ms)
         self.flush()
+
+    def _work_line(self, now_ms: int) -> None:
+        try:
+            line = self._reader.take()
+            if line is not None:
+                self._request(line, now_ms)
+        except Refusal as refusal:
+            self._refuse(refusal, now_ms)
 
     def _request(self, line: bytes, now_ms: int) -> None:
         request = wire.decode_request(line)
@@ -107,17 +110,20 @@ class Conversation:
             self._bad_ms = now_ms
         self._send(wire.encode_error(request_id, refusal))
 
-    def notify(self, name: str, params: "Mapping[str, Any]", droppable: bool = False) -> None:
-        """Send a notification if there is room: a droppable one only when the host takes it whole at once."""
+    def offer(self, line: memoryview) -> None:
+        """Send a line if the host takes it whole at once, or drop it."""
+        if not self._out and self._link.room() >= len(line):
+            self._link.write(line)
+
+    def notify(self, name: str, params: "Mapping[str, Any]") -> None:
+        """Send a notification if there is room."""
         line = wire.encode_notification(name, params)
-        if droppable and (self._out or self._link.room() < len(line)):
-            return
         if len(self._out) + len(line) <= _OUT_MAX - _LINE_ROOM:
             self._send(line)
 
     def _send(self, line: bytes) -> None:
         if len(self._out) + len(line) <= _OUT_MAX:
-            # Nothing is copied that needn't be: most lines, telemetry above all, find nothing in their way.
+            # Nothing is copied that needn't be: most lines find nothing in their way.
             self._out = self._out + line if self._out else line
         self.flush()
 

@@ -30,9 +30,9 @@ COURSES_MAX = const(256)
 """Entries after which the course file is compacted; twice as many different courses within a year fill it."""
 CARTRIDGES_MAX = const(4096)
 
-_COURSE = "<24sBBHIIHH"
+_COURSE = const("<24sBBHIIHH")
 _COURSE_SIZE = const(44)
-_CARTRIDGE = "<16sI"
+_CARTRIDGE = const("<16sI")
 _CARTRIDGE_SIZE = const(24)
 _READ_SLOTS = const(40)
 _FORGET_S = const(365 * 86_400)

@@ -45,10 +45,10 @@ def to_hex(data: bytes) -> str:
     return binascii.hexlify(data).decode()
 
 
-def crc32(data: "bytes | bytearray") -> int:
-    """Return the CRC-32 (as in zlib) of `data` as uint32."""
+def crc32(data: "bytes | bytearray | memoryview", begin: int = 0) -> int:
+    """Return the CRC-32 (as in zlib) of `data` as uint32; `begin`: that of what comes before it."""
     # Both Pythons return it unsigned; a mask would allocate a second big integer on the pen, for every stroke.
-    return binascii.crc32(data)
+    return binascii.crc32(data, begin)
 
 
 def text_problem(text: str, size: int) -> bool:

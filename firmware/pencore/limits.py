@@ -36,8 +36,8 @@ RATE_MIN_PER_S = const(1)
 RATE_MAX_PER_S = const(200)
 """Range of a rate in files and on the wire: above what any pen that can be provisioned reaches (`max_rate`)."""
 
-STEP_TICKS_MIN = const(160)
-"""Shortest delay of a table's word that the stroke program keeps to the tick (1.28 us); no pen may ask for less."""
+STEP_TICKS_MIN = const(120)
+"""Shortest delay of a table's word that the stroke program keeps to the tick (0.96 us); no pen may ask for less."""
 
 HOME_WINDOW_FULL_STEPS = const(2)
 """How far the home sensor's edges may wander between strokes: a stepper loses whole cycles of four full steps, so half

@@ -6,10 +6,11 @@ backslash. A line is legal only if it is what the encoder would have written, so
 walks the bytes along the table and refuses the first one that differs. What it accepts can't depend on whose parser is
 underneath, nesting can't exhaust a stack, and no number outgrows 32 bits. The messages are in `pencore.wire`.
 
-Allocates one LineReader of 1 KiB, and per line a few times its length.
+Allocates one LineReader of 1 KiB, and per line a few times its length; a Stencil is for lines that must not.
 """
 
 import binascii
+import struct
 
 from pencore import faults
 from pencore.compat import const
@@ -18,7 +19,7 @@ from pencore.faults import Refusal
 
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
-    from typing import Any, Mapping, Optional
+    from typing import Any, Mapping, Optional, Sequence
 
     Field = tuple[str, int, int, int, int, int]
     Fields = tuple[Field, ...]
@@ -37,9 +38,12 @@ _TAIL_SIZE = const(10)
 _DIGITS_MAX = const(10)
 _FIRST = const(0x20)
 _LAST = const(0x7E)
-_DIGITS = b"0123456789"
-_HEX_DIGITS = "0123456789abcdef"
-_BASE64_DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+_DIGITS = const(b"0123456789")
+_HEX_DIGITS = const("0123456789abcdef")
+_ZERO = const(0x30)
+_STAR = const(0x2A)
+_NEWLINE = const(0x0A)
+_BASE64_DIGITS = const("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
 
 # --- kinds of fields; a field is (name, kind, low, high, fewest, most) -----------------------------------------------
 INTEGER = const(0)
@@ -112,6 +116,73 @@ def unframe(line: bytes) -> bytes:
 def _tail(body: bytes) -> bytes:
     """Return what ends the line of `body`: star, CRC-32, newline."""
     return b"*%08x\n" % crc32(body)
+
+
+class Stencil:
+    """A line of `fields`, integers of 0 or more, that is sent all the time: cut once, filled in place each time.
+
+    `head`: the line up to the object of the fields, whose brace and its parent's end it. Allocates its memory when it
+    is made; a line takes a view of it and a CRC.
+    """
+
+    def __init__(self, head: bytes, fields: "Fields") -> None:
+        self._fields = fields
+        self._texts = tuple(
+            [b'%s"%s":' % (b"," if at else head, field[0].encode()) for at, field in enumerate(fields)] + [b"}}"]
+        )
+        # Packed and not assigned to a slice, which would allocate one each time.
+        self._forms = tuple(["%ds" % len(text) for text in self._texts])
+        size = sum([len(text) + _DIGITS_MAX for text in self._texts]) + _TAIL_SIZE
+        self._line = bytearray(size)
+        self._view = memoryview(self._line)
+        self._crc = bytearray(4)
+
+    def fill(self, values: "Sequence[Optional[int]]") -> memoryview:
+        """Return the line with `values`, in the fields' order, good until the next call; ValueError as `members`."""
+        line = self._line
+        at = 0
+        for index, field in enumerate(self._fields):
+            at = self._text(index, at)
+            value = values[index]
+            if type(value) is int and value >= 0 and field[2] <= value <= field[3]:
+                at = _put_digits(line, at, value)
+            elif value is None and field[1] == NULLABLE:
+                struct.pack_into("4s", line, at, b"null")
+                at += 4
+            else:
+                raise ValueError("no value for %s" % field[0])
+        at = self._text(len(self._fields), at)
+        struct.pack_into(">I", self._crc, 0, crc32(self._view[:at]))
+        line[at] = _STAR
+        digits = b"0123456789abcdef"
+        for byte in self._crc:
+            line[at + 1] = digits[byte >> 4]
+            line[at + 2] = digits[byte & 15]
+            at += 2
+        line[at + 1] = _NEWLINE
+        return self._view[: at + 2]
+
+    def _text(self, index: int, at: int) -> int:
+        text = self._texts[index]
+        struct.pack_into(self._forms[index], self._line, at, text)
+        return at + len(text)
+
+
+def _put_digits(line: bytearray, at: int, value: int) -> int:
+    """Write `value` (>= 0) at `at`; return where it ends."""
+    end = at + 1
+    bound = 10
+    while value >= bound:
+        bound *= 10
+        end += 1
+    at = end
+    while at:
+        at -= 1
+        line[at] = _ZERO + value % 10
+        value //= 10
+        if not value:
+            break
+    return end
 
 
 # --- values ----------------------------------------------------------------------------------------------------------

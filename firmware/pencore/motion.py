@@ -81,6 +81,10 @@ class Motion:
             if ms_since(now_ms, self._homing_since_ms) > longest_ms:
                 raise Fault(faults.HOME_NOT_FOUND, longest)
             return False
+        # What cut it short comes before how far it came.
+        code = trip_code(self._engine.poll())
+        if code:
+            raise Fault(code)
         self._judge_homing(evidence)
         return True
 

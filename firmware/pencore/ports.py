@@ -93,8 +93,8 @@ class Link(Protocol):
     def room(self) -> int:
         """Return how many bytes `write` would take right now; 0 when the host does not read."""
 
-    def write(self, data: bytes) -> int:
-        """Take as many bytes of `data` as there is room for; return how many."""
+    def write(self, data: "bytes | memoryview") -> int:
+        """Take as many bytes of `data` as there is room for; return how many. Keeps none of it by reference."""
 
 
 class Inputs(Protocol):

@@ -21,12 +21,12 @@ END_CARTRIDGE = const(2)
 END_REASONS = ("finished", "all zones spent", "cartridge opened")
 """Why a session ended; the code is the index."""
 
-_HEADER = "<4sBBBB32s32s16sI40s24sBBBB24s24sHHI16sIIIII"
+_HEADER = const("<4sBBBB32s32s16sI40s24sBBBB24s24sHHI16sIIIII")
 HEADER_SIZE = const(252)
-_ZONE = "<BBHIIIHH"
+_ZONE = const("<BBHIIIHH")
 ZONE_SIZE = const(20)
 _BUILD_SIZE = const(16)
-_FAULT = "<HBBI"
+_FAULT = const("<HBBI")
 FAULT_SIZE = const(8)
 SIZE_MAX = const(252 + 32 * 20 + 16 * 8 + 32)
 

@@ -16,6 +16,7 @@ from pencore.course import Memory
 from pencore.digest import ZERO_DIGEST
 from pencore.faults import Fault, Refusal
 from pencore.ledger import NO_ZONE, Entry, Ledger
+from pencore.lines import FEED_MAX, STOP_BYTE
 from pencore.motion import Motion, trip_code
 from pencore.requests import HANDLERS, Transfer
 from pencore.units import ms_add, ms_since
@@ -38,7 +39,10 @@ COAST_MS = const(50)
 _WAIT_MAX_MS = const(1000)
 _WAIT_BUSY_MS = const(1)
 _WAIT_OUT_MS = const(10)
-_STOP_BYTE = b"\x18"
+_AHEAD_MOST = const(64)
+"""Bytes read ahead of a line in hand that are enough: each costs the pen's CPU some time."""
+_PIECE_LARGE = const(32)
+"""Bytes whose reading takes the CPU so long that a turn has done enough."""
 _NO_SPACE = const(28)
 _POWER_ON = const(1)
 
@@ -81,6 +85,8 @@ class Runner:
         self._cut_ms = 0
         self._ahead = b""
         self._full = False
+        self._stencil = wire.telemetry_stencil()
+        self._values: "list[Optional[int]]" = [0] * len(wire.NOTIFICATIONS["telemetry"])
 
     # --- boot --------------------------------------------------------------------------------------------------------
     def boot(self, now_ms: int) -> None:
@@ -168,13 +174,16 @@ class Runner:
             # A write in this turn may have taken a second, in which somebody asked for a stop.
             self._look_ahead()
             self._drive()
+            self._look_ahead()
         except Fault as fault:
             self.fail(fault.code, fault.aux)
         except OSError as error:
             self.fail(_store_code(error), 0)
         try:
             self._listen()
+            self._look_ahead()
             self._tell()
+            self._look_ahead()
             return self._wait_ms()
         except Fault as fault:
             # A counter was found flipped only now.
@@ -377,7 +386,9 @@ class Runner:
         if outstanding:
             # One a turn: each has its table's check behind it, which takes this CPU some milliseconds.
             most = min(outstanding, motion.queued + 1)
-            if motion.owed(most):
+            # Looked at anew: a write in this turn may have taken a second, in which somebody let go. Whether that was a
+            # release the next turn's sample says.
+            if motion.owed(most) and self.ports.inputs.read() & signals.TRIGGER:
                 motion.credit(most, work.limit_steps())
                 self._full = True
         elif motion.queued == 0 and self.engine_bits & signals.IDLE:
@@ -453,19 +464,26 @@ class Runner:
     def _look_ahead(self) -> None:
         """Take what has arrived; a stop byte anywhere in it stops before anything is parsed, and before any credit.
 
-        One piece is read ahead of the one being worked off, so that a stop isn't kept waiting behind a row of lines.
+        Asked between all parts of a turn that take their time, for nothing else may keep a stop waiting. Up to two
+        pieces are read ahead of the one being worked off, so that it isn't kept waiting behind a row of lines either.
         """
-        if not self._ahead:
-            self._ahead = self.ports.link.read()
-            if _STOP_BYTE in self._ahead:
-                self.stop(faults.OPERATOR_STOP)
+        if len(self._ahead) < _AHEAD_MOST:
+            piece = self.ports.link.read()
+            if piece:
+                self._ahead = self._ahead + piece if self._ahead else piece
+                self._full = self._full or len(piece) >= _PIECE_LARGE
+                if STOP_BYTE in piece:
+                    self.stop(faults.OPERATOR_STOP)
 
     def _listen(self) -> None:
-        """Work off what has arrived, at most one line."""
+        """Work off what has arrived, at most one line; while strokes are made not in a turn that has done enough."""
         talk = self.talk
+        if self._full and self.state == wire.RUNNING:
+            talk.flush()
+            return
         if self._ahead and not talk.pending():
-            talk.feed(self._ahead)
-            self._ahead = b""
+            talk.feed(self._ahead[:FEED_MAX])
+            self._ahead = self._ahead[FEED_MAX:]
         self._full = self._full or talk.pending()
         # By the clock and not by the turn's beginning: a write in this turn may have taken longer than the lease.
         talk.work(self.ports.clock.now_ms())
@@ -500,37 +518,20 @@ class Runner:
         due = not 0 <= ms_since(self.now_ms, self._telemetry_ms) < (2 * TELEMETRY_MS if self._full else TELEMETRY_MS)
         if due and session.is_in(self.state, session.DRIVEN):
             self._telemetry_ms = self.now_ms
-            self.talk.notify("telemetry", self._telemetry(), True)
+            self.talk.offer(self._stencil.fill(self._telemetry()))
 
-    def _telemetry(self) -> "dict[str, Any]":
+    def _telemetry(self) -> "list[Optional[int]]":
+        """Return telemetry's values in the table's order, in a list that is used again."""
         work = self.session
-        zone = NO_ZONE if work is None else work.zone
-        counted = 0 if work is None else work.total()
-        message: "dict[str, Any]" = {
-            "state": self.state,
-            "zone": None,
-            "depth_um": 0,
-            "limit_um": 0,
-            "rate_per_s": 0,
-            "made": 0,
-            "forfeited": 0,
-            "reserved": 0,
-            "left": 0,
-            "session_counted": counted,
-            "session_left": 0 if work is None else work.profile.strokes - counted,
-            "uptime_ms": self.now_ms,
-        }
-        if work is not None and self.provision is not None and zone != NO_ZONE:
-            chosen = work.profile.zones[zone]
-            message["zone"] = zone
-            message["depth_um"] = chosen.depth_um
-            message["limit_um"] = min(self.provision.bounds.zone_cap_um(chosen.area), work.profile.depth_um)
-            message["rate_per_s"] = chosen.rate_per_s
-            message["made"] = work.made(zone)
-            message["forfeited"] = work.forfeited(zone)
-            message["reserved"] = work.counted(zone) + work.outstanding()
-            message["left"] = work.left(zone)
-        return message
+        values = self._values
+        for index in range(1, len(values)):
+            values[index] = 0
+        values[0] = self.state
+        values[1] = None
+        values[11] = self.now_ms
+        if work is not None and self.provision is not None:
+            work.tell(values, self.provision.bounds)
+        return values
 
     # --- small questions ---------------------------------------------------------------------------------------------
     def session_id(self) -> int:
@@ -569,8 +570,12 @@ class Runner:
         """The session id was consumed: its time under power starts."""
         self._elapsed_ms = 0
 
+    def unheard(self) -> bool:
+        """Return whether something of the host's was read and is not worked off."""
+        return bool(self._ahead) or self.talk.pending()
+
     def _wait_ms(self) -> int:
-        if self._task is not None or self._ahead or self.talk.pending():
+        if self._task is not None or self.unheard():
             return _WAIT_BUSY_MS
         wait_ms = _WAIT_MAX_MS
         if self.talk.waiting():

@@ -17,6 +17,7 @@ TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
     from typing import Optional
 
+    from pencore.limits import Bounds
     from pencore.profile import Profile
 
 # --- events ----------------------------------------------------------------------------------------------------------
@@ -171,6 +172,23 @@ class Session:
         """Return the counted strokes of the session."""
         zone = self.zone
         return self.account.total() if zone == NO_ZONE else self._others.get() + self.counted(zone)
+
+    def tell(self, values: "list[Optional[int]]", bounds: "Bounds") -> None:
+        """Fill in what telemetry says of the session, and of the zone at work if there is one: its values 1 to 10."""
+        counted = self.total()
+        values[9] = counted
+        values[10] = self.profile.strokes - counted
+        zone = self.zone
+        if zone != NO_ZONE:
+            chosen = self.profile.zones[zone]
+            values[1] = zone
+            values[2] = chosen.depth_um
+            values[3] = min(bounds.zone_cap_um(chosen.area), self.profile.depth_um)
+            values[4] = chosen.rate_per_s
+            values[5] = self.made(zone)
+            values[6] = self.forfeited(zone)
+            values[7] = self.counted(zone) + self.outstanding()
+            values[8] = self.left(zone)
 
     def left(self, zone: int) -> int:
         """Return the strokes `zone` may still make: the least of what zone, session and cartridge allow, never below 0

@@ -40,8 +40,8 @@ if TYPE_CHECKING:
 SESSION_FILE = "session.bin"
 RECORDS_MAX = const(64)
 """Unacknowledged records the pen keeps; with so many it takes no new session."""
-_RECORD_PREFIX = "rec"
-_RECORD_NAME = "rec%08x.bin"
+_RECORD_PREFIX = const("rec")
+_RECORD_NAME = const("rec%08x.bin")
 _PLAN_PIECE = const(16)
 _REST_MS = const(2000)
 

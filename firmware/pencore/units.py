@@ -10,9 +10,8 @@ from pencore.compat import const
 TICK_HZ = const(125_000_000)
 """Ticks per second: the RP2040's system clock under the stock MicroPython image (the PIO plays tables at it)."""
 
-U16_MAX = const(0xFFFF)
 U32_MAX = 0xFFFFFFFF
-_MS_HALF = 0x80000000
+_MS_HALF = const(0x80000000)
 _NEAR_MS = const(0x3FFFFFFF)
 
 DAY_S = const(86_400)

@@ -19,14 +19,13 @@ from pencore.lines import (
     INTEGERS,
     NULLABLE,
     TEXT,
+    Stencil,
     Walker,
-    checked,
     field_problem,
     framed,
     in_range,
     members,
     refuse_problem,
-    template,
     unframe,
 )
 from pencore.lines import LineReader as LineReader  # noqa: PLC0414  # part of what `wire` offers
@@ -107,9 +106,6 @@ _OFFSET = _int("offset", 0, RECORD_MAX)
 _RESUMED = _int("resumed", 0, 1)
 _TIME_FLOOR = _u32("time_floor")
 _ACKED = _u32("acked")
-_MADE = _strokes("made")
-_FORFEITED = _strokes("forfeited")
-_LEFT = _strokes("left")
 _SESSION_LEFT = _strokes("session_left")
 _MAJOR = _int("protocol_major", 0, 0xFFFF)
 _MINOR = _int("protocol_minor", 0, 0xFFFF)
@@ -117,49 +113,54 @@ _MINOR = _int("protocol_minor", 0, 0xFFFF)
 _ONLY_NONCE = (_NONCE,)
 _ONLY_STATE = (_STATE,)
 
-_HELLO = (
-    _MAJOR,
-    _MINOR,
-    _text("firmware", 1, 16),
-    _hex("build", 16),
-    _text("serial", 0, 16),
-    _int("head", 0, 0xFF),
-    _NONCE,
-    _u32("request_id"),
-    _STATE,
-    _SESSION_ID,
-    _u32("open_session"),
-    _hex("open_digest", 64),
-    _hex("ledger_head", 64),
-    _int("ceiling_um", 0, limits.DEPTH_CEILING_UM),
-    _int("calibration_um", 0, limits.DEPTH_CEILING_UM),
-    _u32("calibrated_at"),
-    _int("cartridge_strokes", 0, limits.CARTRIDGE_STROKES_MAX),
-    _int("interval_days", 0, limits.INTERVAL_MAX_DAYS),
-    _KEY_ID,
-    _TIME_FLOOR,
-    _int("records", 0, 0xFFFF),
-    _ints("zone_caps_um", 0, limits.DEPTH_CEILING_UM, 0, limits.AREA_CODES_MAX),
-    _ints("geometry", 0, 1_000_000, 9, 9),
-)
-_STATUS = (
-    _STATE,
-    _int("fault", 0, _CODE_MAX),
-    _SESSION_ID,
-    _RESUMED,
-    _ZONE,
-    _int("inputs", 0, 0x1F),
-    _strokes("counted"),
-    _SESSION_LEFT,
-    _ints("made", 0, limits.SESSION_STROKES_MAX, 0, limits.ZONES_MAX),
-    _ints("forfeited", 0, limits.SESSION_STROKES_MAX, 0, limits.ZONES_MAX),
-    _ints("left", 0, limits.SESSION_STROKES_MAX, 0, limits.ZONES_MAX),
-)
-
 METHODS: "dict[str, tuple[Fields, Fields, int]]" = {
-    "hello": ((_MAJOR, _MINOR, _text("client", 0, 32)), _HELLO, _EVER),
+    "hello": (
+        (_MAJOR, _MINOR, _text("client", 0, 32)),
+        (
+            _MAJOR,
+            _MINOR,
+            _text("firmware", 1, 16),
+            _hex("build", 16),
+            _text("serial", 0, 16),
+            _int("head", 0, 0xFF),
+            _NONCE,
+            _u32("request_id"),
+            _STATE,
+            _SESSION_ID,
+            _u32("open_session"),
+            _hex("open_digest", 64),
+            _hex("ledger_head", 64),
+            _int("ceiling_um", 0, limits.DEPTH_CEILING_UM),
+            _int("calibration_um", 0, limits.DEPTH_CEILING_UM),
+            _u32("calibrated_at"),
+            _int("cartridge_strokes", 0, limits.CARTRIDGE_STROKES_MAX),
+            _int("interval_days", 0, limits.INTERVAL_MAX_DAYS),
+            _KEY_ID,
+            _TIME_FLOOR,
+            _int("records", 0, 0xFFFF),
+            _ints("zone_caps_um", 0, limits.DEPTH_CEILING_UM, 0, limits.AREA_CODES_MAX),
+            _ints("geometry", 0, 1_000_000, 9, 9),
+        ),
+        _EVER,
+    ),
     "ping": (_ONLY_NONCE, (_STATE, _UPTIME), _EVER),
-    "status": (_ONLY_NONCE, _STATUS, _EVER),
+    "status": (
+        _ONLY_NONCE,
+        (
+            _STATE,
+            _int("fault", 0, _CODE_MAX),
+            _SESSION_ID,
+            _RESUMED,
+            _ZONE,
+            _int("inputs", 0, 0x1F),
+            _strokes("counted"),
+            _SESSION_LEFT,
+            _ints("made", 0, limits.SESSION_STROKES_MAX, 0, limits.ZONES_MAX),
+            _ints("forfeited", 0, limits.SESSION_STROKES_MAX, 0, limits.ZONES_MAX),
+            _ints("left", 0, limits.SESSION_STROKES_MAX, 0, limits.ZONES_MAX),
+        ),
+        _EVER,
+    ),
     "load.begin": ((_NONCE, _int("size", 1, PROFILE_MAX), _SHA256), (_int("size", 1, PROFILE_MAX),), _AT_REST),
     "load.chunk": (
         (_NONCE, _int("offset", 0, PROFILE_MAX - 1), _base64("data", 4)),
@@ -200,10 +201,10 @@ NOTIFICATIONS: "dict[str, Fields]" = {
         _int("depth_um", 0, limits.DEPTH_CEILING_UM),
         _int("limit_um", 0, limits.DEPTH_CEILING_UM),
         _int("rate_per_s", 0, limits.RATE_MAX_PER_S),
-        _MADE,
-        _FORFEITED,
+        _strokes("made"),
+        _strokes("forfeited"),
         _strokes("reserved"),
-        _LEFT,
+        _strokes("left"),
         _strokes("session_counted"),
         _SESSION_LEFT,
         _UPTIME,
@@ -212,10 +213,8 @@ NOTIFICATIONS: "dict[str, Fields]" = {
 }
 """Notification -> fields of its params. The pen sends them unasked; they carry no id and get no answer."""
 
-_TEMPLATES: "dict[str, bytes]" = {}
-"""Notification -> its body with places for the values, made when it is first sent: telemetry is sent all the time."""
+_NOTIFICATION_HEAD = const(b'{"jsonrpc":"2.0","method":"%s","params":{')
 
-_REQUEST_ID = _int("id", 1, INT_MAX)
 _FIELD_MAX = const(32)
 ERROR = (_int("code", 1, _CODE_MAX), _text("message", 1, 32))
 ERROR_DATA = (_text("field", 0, _FIELD_MAX), _ZONE, _null("given", INT_MIN, INT_MAX), _null("limit", INT_MIN, INT_MAX))
@@ -276,7 +275,7 @@ def encode_request(method: str, request_id: int, params: "Mapping[str, Any]") ->
     if method not in METHODS:
         raise LineRefusal(faults.WIRE_UNKNOWN_METHOD, "method")
     fields = METHODS[method][0]
-    refuse_problem(_REQUEST_ID, request_id, None)
+    refuse_problem(_int("id", 1, INT_MAX), request_id, None)
     for field in fields:
         refuse_problem(field, params.get(field[0]), None)
     return framed(
@@ -296,11 +295,12 @@ def encode_result(method: str, request_id: int, result: "Mapping[str, Any]") -> 
 
 def encode_notification(name: str, params: "Mapping[str, Any]") -> bytes:
     """Return the line of a notification; ValueError unless `params` is exactly what the table says, all in range."""
-    fields = NOTIFICATIONS[name]
-    if name not in _TEMPLATES:
-        body = b'{"jsonrpc":"2.0","method":"%s","params":{%s}}'
-        _TEMPLATES[name] = body % (name.encode(), template(fields))
-    return framed(_TEMPLATES[name] % checked(fields, params))
+    return framed(_NOTIFICATION_HEAD % name.encode() + members(NOTIFICATIONS[name], params) + b"}}")
+
+
+def telemetry_stencil() -> Stencil:
+    """Return what makes telemetry's lines of its values, in the table's order."""
+    return Stencil(_NOTIFICATION_HEAD % b"telemetry", NOTIFICATIONS["telemetry"])
 
 
 def encode_error(request_id: "Optional[int]", refusal: Refusal) -> bytes:

@@ -14,6 +14,7 @@ import time
 import machine
 import uctypes
 
+from pencore import wire
 from pencore.compat import const
 from pencore.runner import Runner
 from pencore.units import ms_add
@@ -42,8 +43,10 @@ _LOOK_MS = const(10)
 """How long at most a pen at rest doesn't look at its switches; the guards watch the stop line in between."""
 _LOOK_BUSY_MS = const(1)
 _COLLECT_EVERY = const(65_536)
-"""Bytes allocated from one collection to the next, which takes 20 ms: so many that a block of strokes may come to its
-end first, where the write to flash collects; so few that what stays isn't scattered over all of the heap.
+"""Bytes allocated from one collection to the next: so few that what stays isn't scattered over all of the heap."""
+_COLLECT_NEVER = const(-1)
+"""While strokes are made, until the heap is full: a collection takes 25 ms, and each block of strokes begins with one,
+before its write to flash. What MicroPython counts as allocated is mostly given back at once.
 """
 
 
@@ -114,25 +117,37 @@ class Pen:
         ports: "Any" = self.ports
         self.runner = Runner(ports)
         self.runner.boot(self.ports.clock.now_ms())
+        self._strokes = False
 
     def turn(self) -> None:
         """Take one step, feed the watchdog, and rest until the next is due or something happens."""
         ports = self.ports
         wait_ms = self.runner.step(ports.clock.now_ms())
+        strokes = self.runner.state == wire.RUNNING
+        if strokes != self._strokes:
+            self._strokes = strokes
+            gc.threshold(_COLLECT_NEVER if strokes else _COLLECT_EVERY)
         ports.watchdog.feed()
-        seen = ports.inputs.read()
+        self._get_on()
+        if ports.engine.busy():
+            ports.link.wait(_LOOK_BUSY_MS)
+        else:
+            self._rest(wait_ms)
+
+    def _rest(self, wait_ms: int) -> None:
+        """Let up to so many ms pass, until a byte arrives or an input differs from what the step saw."""
+        ports = self.ports
         began_ms = time.ticks_ms()
-        while True:
-            self._get_on()
-            if ports.engine.busy():
-                ports.link.wait(_LOOK_BUSY_MS)
-                return
+        while not ports.engine.busy():
             left_ms = wait_ms - time.ticks_diff(time.ticks_ms(), began_ms)
             if left_ms <= 0:
                 return
-            look_ms = _LOOK_MS if ports.driver.settled() else _LOOK_BUSY_MS
-            if ports.link.wait(0 if ports.link.waiting() else min(left_ms, look_ms)) or ports.inputs.read() != seen:
+            look_ms = 0
+            if not ports.link.waiting():
+                look_ms = min(left_ms, _LOOK_MS if ports.driver.settled() else _LOOK_BUSY_MS)
+            if ports.link.wait(look_ms) or ports.inputs.read() != self.runner.inputs:
                 return
+            self._get_on()
 
     def _get_on(self) -> None:
         """Let everything that works beside the runner get on."""

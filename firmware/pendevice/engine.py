@@ -99,9 +99,9 @@ _QUEUE = const(2)
 _POOL = const(4)
 _WORD = const(4)
 _WORDS_MIN = const(3)
-_WORDS_MAX = samples.SIZE // 2
-"""Two strokes' samples fit into the ring."""
-_END = b"\x00\x00\x00\x00"
+_WORDS_MAX = const(4096)
+"""Half of the samples' ring: two strokes fit into it."""
+_END = const(b"\x00\x00\x00\x00")
 _OUT = const(1)
 
 _AT_REST = const(0)
@@ -237,12 +237,12 @@ class StrokeEngine:
         size = len(table)
         address = self._address_of(table)
         if size % _WORD or address % _WORD or not _WORDS_MIN <= size // _WORD <= _WORDS_MAX:
-            raise Misuse("load: size")
+            raise Misuse("load")
         end = table.find(_END)
         while end >= 0 and end % _WORD:
             end = table.find(_END, end + 1)
         if end != size - _WORD:
-            raise Misuse("load: end")
+            raise Misuse("load")
         self._table = table
         self._address = address
         self._words = size // _WORD
@@ -322,20 +322,25 @@ class StrokeEngine:
             return
         # The guards before the strokes: one that ended may still end by itself what is asked for next.
         bits = self._guards.bits()
-        player = self._player
+        if queued:
+            self._take_ended()
+        if not bits & ENABLED:
+            self._end_cut(bits & _TRIPS)
+        elif self._credited != self._finished:
+            self._player.nudge()
+            self._watch_wait()
+        elif self._phase != _AT_REST and self._player.sampled() >= self._sent:
+            self._go_on_homing(self._player.sampled())
+
+    def _take_ended(self) -> None:
+        """Lay out the evidence of the strokes that have ended."""
         steps = self._words - 1
-        for _ in range(player.ended() if queued else 0):
+        ended = self._player.ended()
+        while ended:
             begin = self._finished * steps
             self._give(begin, begin + steps, 0)
             self._waiting = False
-        queued = self._credited - self._finished
-        if not bits & ENABLED:
-            self._end_cut(bits & _TRIPS)
-        elif queued:
-            player.nudge()
-            self._watch_wait()
-        elif self._phase != _AT_REST and player.sampled() >= self._sent:
-            self._go_on_homing(player.sampled())
+            ended -= 1
 
     def busy(self) -> bool:
         """Return whether strokes are queued or homing goes on."""
@@ -353,10 +358,9 @@ class StrokeEngine:
 
     def _give(self, begin: int, end: int, flags: int) -> None:
         """Lay out the evidence of the oldest stroke queued, whose samples are `begin` to `end`."""
-        ring = self._player.ring
         evidence = self._pool[self._finished % _POOL]
         evidence.index = self._finished
-        samples.judge(evidence, ring, begin, end)
+        samples.judge(evidence, self._player.ring, begin, end)
         evidence.flags = flags
         self._finished += 1
 
@@ -474,6 +478,8 @@ class StrokeEngine:
         self._homing.clear_step = clear
         self._over = over
         self._next_phase(_RETURNING, min(self._piece, self._cap))
+        # On the way back over those steps nothing is looked for: a sensor that chatters may show home again there.
+        self._piece_began = min(self._piece_began + over, self._sent)
 
     def _more(self, done: int, most: int) -> None:
         """Go on with the phase, or give it up at its bound."""

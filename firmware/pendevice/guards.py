@@ -15,7 +15,7 @@ from pendevice import board, guard_pio
 
 _BLOCK = const(1)
 _FIRST = const(4)
-_IRQ = 0x50300030  # the block's IRQ register: reading gives the flags, writing 1 clears one
+_IRQ = const(0x50300030)  # the block's IRQ register: reading gives the flags, writing 1 clears one
 _FLAGS = const(7)
 _SET_OFF = const(0xE001)
 """The instruction set(pins, 1)."""

@@ -32,9 +32,9 @@ if TYPE_CHECKING:
             """Set the level."""
 
 
-RED = const(1)
-GREEN = const(2)
-BLUE = const(4)
+_RED = const(1)
+_GREEN = const(2)
+_BLUE = const(4)
 _WHITE = const(7)
 _YELLOW = const(3)
 _CYAN = const(6)
@@ -55,13 +55,13 @@ _DOUBLE = const(0x0505)
 PATTERNS = (
     (_WHITE, _VERY_SLOW, 0),
     (_WHITE, _SHORT, 0),
-    (BLUE, _SLOW, 0),
+    (_BLUE, _SLOW, 0),
     (_YELLOW, _QUICK, 0),
-    (GREEN, _STEADY, 0x0005),
-    (GREEN, _GAPS, 0),
+    (_GREEN, _STEADY, 0x0005),
+    (_GREEN, _GAPS, 0),
     (_CYAN, _HALVES, 0x0001),
     (_WHITE, _BLINKS, 0),
-    (RED, _DOUBLE, 0x0777),
+    (_RED, _DOUBLE, 0x0777),
 )
 """State -> colour, slots of the light (lowest bit first, again and again), slots of the buzzer (once)."""
 
@@ -77,6 +77,7 @@ class Lights:
         self._state = wire.BOOT
         self._began_ms = 0
         self._new = True
+        self._slot = -1
 
     def show(self, state: int, code: int) -> None:  # noqa: ARG002  # the port's signature; the code is the host's to tell
         """Show a state from the next turn on."""
@@ -89,11 +90,18 @@ class Lights:
         if self._new:
             self._new = False
             self._began_ms = now_ms
+            self._slot = -1
         # What lies more than 24 days back reads as being ahead.
         slot = ms_since(now_ms, self._began_ms) // SLOT_MS
+        if slot != self._slot:
+            self._slot = slot
+            self._set(slot)
+
+    def _set(self, slot: int) -> None:
+        """Set the outputs as they are in a slot of the pattern."""
         colour, light, sound = PATTERNS[self._state]
         shown = colour if light >> slot % 16 & 1 else 0
-        self._red.value(shown & RED)
-        self._green.value((shown & GREEN) >> 1)
-        self._blue.value((shown & BLUE) >> 2)
+        self._red.value(shown & _RED)
+        self._green.value((shown & _GREEN) >> 1)
+        self._blue.value((shown & _BLUE) >> 2)
         self._buzzer.value(sound >> slot & 1 if 0 <= slot < _BEEP_SLOTS else 0)

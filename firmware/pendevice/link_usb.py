@@ -7,12 +7,13 @@ the controller has none in hand, because then it takes this one at once. What th
 waits in the port, which holds it back; what the host doesn't take waits in a queue here, and when that is full the
 logic drops telemetry.
 
-The queue is a ring of fixed size; a turn allocates the piece that `read` returns, a write its slices. Bytes are moved
+The queue is a ring of fixed size; `read` allocates the piece that it returns, a write its slices. Bytes are moved
 through `.buffer`: text mode would rewrite line ends.
 """
 
 import select
 import sys
+import time
 
 from pencore.compat import const
 
@@ -21,8 +22,12 @@ if TYPE_CHECKING:
     from typing import Any, Callable
 
 _TAKEN_MOST = const(32)
-"""Bytes taken in one turn, at about 70 us each; the rest waits in the port."""
+"""Bytes taken at once, at about 45 us each; the rest waits in the port."""
 _OUT_ROOM = const(2048)
+_FRAMES_LOST_MS = const(3)
+"""A bus without frames for so long is asleep (USB 2.0, 7.1.7.6)."""
+_TICKS_MASK = const(0x3FFFFFFF)
+"""MicroPython's milliseconds wrap at 2**30."""
 _WRITES_MOST = const(96)
 _WRITES_BUSY = const(8)
 """Writes in one turn, of a packet or a byte each. Either takes about 130 us, most of it the question for room."""
@@ -30,8 +35,6 @@ _WRITES_BUSY = const(8)
 PACKET = const(64)
 """Bytes of a packet of the serial port, at full speed."""
 # The port's endpoint to the host in the controller's memory: RP2040 data sheet, 4.1.2.5; MicroPython's is the second.
-_KIND_AT = 0x50100013  # the top byte of EP2_IN_CONTROL
-_BUFFERS_AT = (0x50100091, 0x50100093)  # the second byte of each half of EP2_IN_BUFFER_CONTROL
 _KIND_MASK = const(0x8C)
 _BULK = const(0x88)
 """In use, and for bulk transfers."""
@@ -43,10 +46,19 @@ def packet_room(memory: "Any") -> int:
     """Return how many bytes can be written without waiting for the host, if there is room for one: 64 when the
     controller has no packet in hand, 1 when it has or isn't set up. `memory`: bytes by address, `machine.mem8`.
     """
-    if memory[_KIND_AT] & _KIND_MASK != _BULK:
+    # The top byte of EP2_IN_CONTROL, then the second byte of each half of EP2_IN_BUFFER_CONTROL.
+    if memory[0x50100013] & _KIND_MASK != _BULK:
         return 1
-    in_hand = (memory[_BUFFERS_AT[0]] | memory[_BUFFERS_AT[1]]) & _IN_HAND
+    in_hand = (memory[0x50100091] | memory[0x50100093]) & _IN_HAND
     return 1 if in_hand else PACKET
+
+
+def bus_frame(memory: "Any") -> int:
+    """Return the low byte of the bus's frame number (SOF_RD), which changes each ms: while the cable is out, or the
+    host asleep, it stands still.
+    """
+    number: int = memory[0x50110048]
+    return number
 
 
 class UsbLink:
@@ -54,7 +66,15 @@ class UsbLink:
     nobody else uses; `packet_room` says what can be written at once where there is room at all.
     """
 
-    def __init__(self, port: "Any", poll: "Any", wake: "Any", packet_room: "Callable[[], int]") -> None:
+    def __init__(
+        self,
+        port: "Any",
+        poll: "Any",
+        wake: "Any",
+        packet_room: "Callable[[], int]",
+        bus_frame: "Callable[[], int]",
+        ticks_ms: "Callable[[], int]",
+    ) -> None:
         self._port = port
         self._wake = wake
         # Once, each for one direction: registering the same stream again would replace what is waited for.
@@ -64,9 +84,13 @@ class UsbLink:
         self._can_write: "Callable[[int], Any]" = poll.ipoll
         self._can_read: "Callable[[int], Any]" = wake.ipoll
         self._packet_room = packet_room
-        self._one = bytearray(1)
-        self._piece = bytearray(_TAKEN_MOST)
-        self._view = memoryview(self._piece)
+        self._bus_frame = bus_frame
+        self._ticks_ms = ticks_ms
+        self._frame = -1
+        self._frame_ms = 0
+        self._take = port.readinto
+        self._view = memoryview(bytearray(_TAKEN_MOST))
+        self._ones = tuple([self._view[at : at + 1] for at in range(_TAKEN_MOST)])
         self._ring = bytearray(_OUT_ROOM)
         self._ring_view = memoryview(self._ring)
         self._first = 0
@@ -76,18 +100,22 @@ class UsbLink:
 
     def read(self) -> bytes:
         """Return what has arrived, at most 32 bytes; b"" when there is nothing."""
+        # Most often there is nothing: asked first, in a call so small that it needs no memory of its own.
+        for _event in self._can_read(0):
+            return self._read_piece()
+        return b""
+
+    def _read_piece(self) -> bytes:
         count = 0
-        piece = self._piece
-        one = self._one
         can_read = self._can_read
-        while count < _TAKEN_MOST:
+        take = self._take
+        for one in self._ones:
             for _event in can_read(0):
                 break
             else:
                 break
-            if not self._port.readinto(one):
+            if not take(one):
                 break
-            piece[count] = one[0]
             count += 1
         if not count:
             return b""
@@ -98,7 +126,7 @@ class UsbLink:
         """Return how many bytes `write` takes now; 0 while the host doesn't take what it was given."""
         return 0 if self._stalled else _OUT_ROOM - self._waiting
 
-    def write(self, data: bytes) -> int:
+    def write(self, data: "bytes | memoryview") -> int:
         """Take as many bytes of `data` as there is room for; return how many."""
         count = min(len(data), self.room())
         at = (self._first + self._waiting) % _OUT_ROOM
@@ -113,11 +141,31 @@ class UsbLink:
 
     def flush(self, hurried: bool = False) -> None:
         """Give the host what it takes now, in a bounded time, and less of it in a hurry; called every turn."""
-        if self._deaf or not self._waiting:
-            return
+        # Asked every turn, so that it is known how long the bus has been still.
+        if not self._bus_lives():
+            self._stalled = True
+        elif not self._deaf:
+            # With nothing to write it would stay so, and take nothing more.
+            self._stalled = False
+            if self._waiting:
+                self._write_pieces(_WRITES_BUSY if hurried else _WRITES_MOST)
+
+    def _bus_lives(self) -> bool:
+        """Return whether frames go by. Without them nothing that is written is fetched, and once the port's buffer is
+        full each write would wait half a second.
+        """
+        frame = self._bus_frame()
+        now_ms = self._ticks_ms()
+        if frame != self._frame:
+            self._frame = frame
+            self._frame_ms = now_ms
+            return True
+        return (now_ms - self._frame_ms) & _TICKS_MASK < _FRAMES_LOST_MS
+
+    def _write_pieces(self, most: int) -> None:
         can_write = self._can_write
         self._stalled = False
-        for _ in range(_WRITES_BUSY if hurried else _WRITES_MOST):
+        for _ in range(most):
             # Asked for first: what is in hand now may be gone by the time of the write, but not the other way round.
             size = min(self._packet_room(), self._waiting)
             for _event in can_write(0):
@@ -153,4 +201,7 @@ def usb_link(memory: "Any") -> UsbLink:
     """Return the link over the board's own port: on the RP2040 one stream is behind stdin, stdout and their buffers.
     `memory`: `machine.mem8`.
     """
-    return UsbLink(sys.stdin.buffer, select.poll(), select.poll(), lambda: packet_room(memory))
+    # The stubs know ticks as a type of their own.
+    ticks_ms: "Any" = time.ticks_ms
+    ways = (lambda: packet_room(memory), lambda: bus_frame(memory), ticks_ms)
+    return UsbLink(sys.stdin.buffer, select.poll(), select.poll(), *ways)

@@ -33,34 +33,37 @@ _FEED_REQUEST = const(0)
 """DREQ_PIO0_TX0."""
 _SAMPLE_REQUEST = const(5)
 """DREQ_PIO0_RX1."""
-_FEED = 0x50200010  # TXF0 of block 0
-_SAMPLED = 0x50200024  # RXF1 of block 0
-_ADDRESS = 0x502000D4  # SM0_ADDR of block 0
+_FEED = const(0x50200010)  # TXF0 of block 0
+_SAMPLED = const(0x50200024)  # RXF1 of block 0
+_ADDRESS = const(0x502000D4)  # SM0_ADDR of block 0
 _SAMPLES_MOST = const(0x3FFFFFFF)
 
-_HOLD_AT = const(13)
-_MORE_AT = const(17)
-"""The two places where the stroke program counts a word's delay."""
 _PULL = const(0x8080)
 """The instruction pull(noblock)."""
 _CLEAR_OSR = const(0xA0E3)
 """The instruction mov(osr, null)."""
+_KEEP_OSR = const(0xA0C7)
+_KEPT_OSR = const(0xA0E6)
+"""The instructions mov(isr, osr) and mov(osr, isr): the stroke program has no use for its ISR."""
+_TRIES = const(4)
 _TAIL_MS = const(50)
 """Longer than the last three steps of any plan."""
 
 
 def _ring() -> "tuple[bytearray, bytearray]":
     """Return the sample ring, where DMA can wrap in it (at a multiple of its size), and what must be kept for it."""
-    before = bytearray(samples.SIZE)
-    gap = -uctypes.addressof(before) & (samples.SIZE - 1)
-    # Memory is given out from below: what comes next lies behind these two, of which nothing stays.
-    between = bytearray(gap)
-    ring = bytearray(samples.SIZE)
-    del before, between
-    if uctypes.addressof(ring) & (samples.SIZE - 1) == 0:
-        return ring, ring
-    # A hole further down took one of them. A piece of twice the size has the place somewhere in it, wherever it lies.
-    del ring
+    before = []
+    for _ in range(_TRIES):
+        ring = bytearray(samples.SIZE)
+        gap = -uctypes.addressof(ring) & (samples.SIZE - 1)
+        if not gap:
+            return ring, ring
+        # Memory is given out from below: what comes next lies behind these two, of which nothing stays. But the gap may
+        # have found a hole further down, which is full by the next time.
+        before.append(ring)
+        before.append(bytearray(gap))
+    before.clear()
+    # A piece of twice the size has the place somewhere in it, wherever it lies.
     memory = bytearray(2 * samples.SIZE)
     start = (uctypes.addressof(memory) + samples.SIZE - 1) & -samples.SIZE
     return uctypes.bytearray_at(start, samples.SIZE), memory
@@ -126,8 +129,9 @@ class Player:
             ),
             trigger=True,
         )
-        self._sampler.active(1)
         self._start()
+        # Not before STEP is low: where it was halted high, its fall is no step.
+        self._sampler.active(1)
         self.ended()
         for feeder in self._feeders:
             feeder.config(write=_FEED)
@@ -222,9 +226,12 @@ class Player:
             player.active(0)
             taken = sent - player.tx_fifo()
             at = self._at()
-            if taken == -1 and (at == _HOLD_AT or at == _MORE_AT):
-                # The last step is made and only its rest goes on, which doesn't need what the draining overwrites.
+            if taken == -1 and at in stroke_pio.HOLDING_AT:
+                # The last edge is made and only the rest goes on, whose second half still needs what the draining
+                # overwrites.
+                player.exec(_KEEP_OSR)
                 self._drain()
+                player.exec(_KEPT_OSR)
                 player.put(0)
                 player.active(1)
                 return True

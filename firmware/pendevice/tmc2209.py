@@ -5,8 +5,11 @@ come from the stroke program, the driver's enable belongs to the guards, and the
 and MS2, so that a driver that was reset keeps the geometry. A plain STEP/DIR driver, which never answers, works as
 well; one that has answered and then doesn't is a fault.
 
+A driver that answers is asked by itself every `WATCH_MS` whether it was reset or has failed, by one register; at an
+arming and before each block by all of them. What it says stays until `forgive`.
+
 Never waits: `turn` is called once per loop and does at most one transfer's step. Register numbers and bits are those of
-the maker's data sheet (TMC2209, rev. 1.09). Allocates its buffers once; a turn allocates what the UART's read does.
+the maker's data sheet (TMC2209, rev. 1.09). Allocates its buffers once, and nothing in a turn.
 """
 
 from pencore.compat import const
@@ -23,10 +26,10 @@ if TYPE_CHECKING:
         def any(self) -> int:
             """Return how many bytes have arrived."""
 
-        def read(self, nbytes: int) -> "Optional[bytes]":
-            """Return up to so many bytes."""
+        def readinto(self, buf: bytearray) -> "Optional[int]":
+            """Fill `buf` from its start with what has arrived; return how many bytes."""
 
-        def write(self, data: bytearray) -> "Optional[int]":
+        def write(self, data: "bytearray | memoryview") -> "Optional[int]":
             """Send bytes."""
 
 
@@ -60,11 +63,24 @@ _HOT_OR_SHORT = const(0b111110)
 
 _ANSWER_MS = const(5)
 """A read is 4 bytes out and 8 back, 1.04 ms, and the driver's pause before it answers is below 1 ms."""
+_IDLE_MS = const(3)
+"""After a try that failed the wire must have been idle for so long: longer than all that the driver may still say."""
+_NOISE_MS = const(30)
+"""A wire that isn't idle by then has failed the next try as well."""
+WATCH_MS = const(40)
+"""How long after a transfer a settled driver is asked again: 1 ms on the wire, and two turns to send and to hear."""
 _TRIES = const(3)
 _REQUEST = const(4)
 _DATAGRAM = const(8)
 
-_POLYNOMIAL = const(0x07)
+_WATCH = (_GSTAT,)
+_LOOK = (_GSTAT, _IFCNT, _DRV_STATUS, _SG_RESULT)
+"""What is asked by itself, and what at a `look`. The first in both: so the one can become the other under way."""
+
+_FED = b"\x00\x07\x0e\x09\x1c\x1b\x12\x15\x38\x3f\x36\x31\x24\x23\x2a\x2d"
+"""The check byte's polynomial, 0x07, fed with four bits at once."""
+_TURNED = b"\x00\x08\x04\x0c\x02\x0a\x06\x0e\x01\x09\x05\x0d\x03\x0b\x07\x0f"
+"""Four bits in the other order."""
 
 UNKNOWN = const(0)
 """It has not been heard of yet."""
@@ -79,10 +95,8 @@ def crc8(data: "bytes | bytearray", length: int) -> int:
     crc = 0
     for index in range(length):
         byte = data[index]
-        for _ in range(8):
-            fed = crc >> 7 ^ byte & 1
-            crc = crc << 1 & 0xFF ^ (_POLYNOMIAL if fed else 0)
-            byte >>= 1
+        crc = crc << 4 & 0xFF ^ _FED[crc >> 4 ^ _TURNED[byte & 0xF]]
+        crc = crc << 4 & 0xFF ^ _FED[crc >> 4 ^ _TURNED[byte >> 4]]
     return crc
 
 
@@ -115,12 +129,17 @@ class Tmc2209:
         self._void = False
         self._writes = -1
         self._out = bytearray(_DATAGRAM)
+        self._request = memoryview(self._out)[:_REQUEST]
+        self._in = bytearray(_REQUEST + _DATAGRAM)
         self._answer = bytearray(_DATAGRAM)
         self._heard = 0
         self._echo = 0
         self._register = -1
         self._tries = 0
         self._sent_ms = 0
+        self._draining = False
+        self._drain_ms = 0
+        self._noise_ms = 0
         self._checks: "tuple[int, ...]" = (_IFCNT,)
         self._check = 0
 
@@ -140,8 +159,10 @@ class Tmc2209:
     def look(self) -> None:
         """Begin to look after the driver, unless that is being done: its reset flag, its write counter, its errors."""
         if self.settled():
-            self._checks = (_GSTAT, _IFCNT, _DRV_STATUS, _SG_RESULT)
             self._check = 0
+        elif self._checks is not _WATCH:
+            return
+        self._checks = _LOOK
 
     def forgive(self) -> None:
         """Forget what was found, and set the driver up anew: before a homing, which shows where the carriage is.
@@ -164,15 +185,18 @@ class Tmc2209:
     def turn(self, now_ms: int) -> None:
         """Go on with what is to be asked and set; called once per loop, with the pen's uint32 milliseconds."""
         if self.settled():
-            return
+            if self.presence != PRESENT or self._bits or 0 <= ms_since(now_ms, self._sent_ms) < WATCH_MS:
+                return
+            self._checks = _WATCH
+            self._check = 0
         if self._register >= 0:
             if self._collect():
-                self._take()
+                self._take(now_ms)
             elif not 0 <= ms_since(now_ms, self._sent_ms) <= _ANSWER_MS:
                 # No answer in time: ask again, or know that nobody is there.
                 self._register = -1
-                self._again()
-        if self._register < 0 and not self.settled():
+                self._again(now_ms)
+        if self._register < 0 and not self.settled() and self._idle(now_ms):
             self._begin(now_ms)
 
     # --- one transfer ------------------------------------------------------------------------------------------------
@@ -202,11 +226,9 @@ class Tmc2209:
             out[5] = value >> 8 & 0xFF
             out[6] = value & 0xFF
         out[size - 1] = crc8(out, size - 1)
-        waiting = self._uart.any()
-        if waiting:
-            # What is left over from before answers nothing.
-            self._uart.read(waiting)
-        self._uart.write(out if size == _DATAGRAM else out[:_REQUEST])
+        # What is left over from before answers nothing.
+        self._discard()
+        self._uart.write(out if size == _DATAGRAM else self._request)
         self._register = register
         self._echo = size
         self._heard = 0
@@ -214,16 +236,45 @@ class Tmc2209:
 
     def _collect(self) -> bool:
         """Take in what has arrived; return whether the transfer is over. One wire: what was sent comes back first."""
-        data = self._uart.read(self._uart.any()) if self._uart.any() else None
-        for byte in data or b"":
+        count = self._arrived()
+        index = 0
+        while index < count:
             if self._echo:
                 self._echo -= 1
             elif self._heard < _DATAGRAM:
-                self._answer[self._heard] = byte
+                self._answer[self._heard] = self._in[index]
                 self._heard += 1
+            index += 1
         return self._echo == 0 and (self._register & _WRITE != 0 or self._heard == _DATAGRAM)
 
-    def _take(self) -> None:
+    def _arrived(self) -> int:
+        """Return how many bytes of what has arrived now lie in the buffer."""
+        # Asked first: a read with nothing there would wait for its time-out.
+        return self._uart.readinto(self._in) or 0 if self._uart.any() else 0
+
+    def _discard(self) -> bool:
+        """Throw away all that has arrived; return whether there was anything."""
+        found = False
+        while self._arrived():
+            found = True
+        return found
+
+    def _idle(self, now_ms: int) -> bool:
+        """Return whether the wire may be used: at once, or, after a try that failed, when it has been idle for long
+        enough. A byte too many would shift this answer, and what is left of that one the next.
+        """
+        if not self._draining:
+            return True
+        if self._discard():
+            self._noise_ms = now_ms
+        if not 0 <= ms_since(now_ms, self._noise_ms) < _IDLE_MS:
+            self._draining = False
+            return True
+        if not 0 <= ms_since(now_ms, self._drain_ms) < _NOISE_MS:
+            self._again(now_ms)
+        return False
+
+    def _take(self, now_ms: int) -> None:
         """Judge the answer of a finished transfer."""
         register, answer = self._register, self._answer
         self._register = -1
@@ -234,7 +285,7 @@ class Tmc2209:
             return
         whole = answer[0] == _SYNC and answer[1] == _HOST and answer[2] == register
         if not whole or crc8(answer, _DATAGRAM - 1) != answer[_DATAGRAM - 1]:
-            self._again()
+            self._again(now_ms)
             return
         self._tries = 0
         self._check += 1
@@ -258,7 +309,11 @@ class Tmc2209:
         else:
             self.stall_value = (answer[5] << 8 | low) & 0x3FF
 
-    def _again(self) -> None:
+    def _again(self, now_ms: int) -> None:
+        """Count a try that failed: let the wire become idle and ask again, or give up."""
+        self._draining = True
+        self._drain_ms = now_ms
+        self._noise_ms = now_ms
         if self._void:
             self._void = False
             return

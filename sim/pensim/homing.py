@@ -64,9 +64,7 @@ class HomingMove:
             yield 1
             steps += 1
         self.clear_step = steps
-        # A step before the sensor is looked at again: one that chatters may show home where it has just cleared.
-        yield -1
-        steps = 1
+        steps = 0
         while not self._seen():
             if steps == self._cap_steps:
                 return

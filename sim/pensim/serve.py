@@ -41,6 +41,7 @@ _IDLE_TICK_S = 0.05
 _NAP_S = 0.001
 _STEP_MS = 1000
 _BEHIND_S = 0.5
+_HEARING_TURNS = 3
 _HEAR_MOST = 4096
 """Bytes that may wait for the pen before no more are taken from the host."""
 
@@ -207,8 +208,11 @@ class PenServer:
         pen = self.pen
         heard_ms = pen.heard_ms()
         pen.host.send(data)
-        # The bytes have woken the pen: it takes a turn before any time passes.
-        pen.step(1)
+        # The bytes have woken the pen: it takes a turn before any time passes. A line may be worked off in the next.
+        for _ in range(_HEARING_TURNS):
+            pen.step(1)
+            if not pen.unheard():
+                break
         if pen.powered and pen.heard_ms() != heard_ms:
             self._heard_at = time.monotonic()
 

@@ -406,7 +406,7 @@ class World(VirtualParts):
 
     def unheard(self) -> int:
         """Return how many bytes of the host's are not worked off yet, at least about."""
-        return self.cable.waiting() + (self.powered and self.runner.talk.pending())
+        return self.cable.waiting() + (self.powered and self.runner.unheard())
 
     def heard_ms(self) -> int:
         """Return when the pen, which has power, heard its host last: ms of its clock."""

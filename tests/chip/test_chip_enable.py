@@ -174,6 +174,8 @@ def test_a_reset_in_the_middle_of_a_flash_operation_leaves_the_driver_off(
         assert witness.edges[-1][1] is False
         assert witness.is_off()
         assert pen.flash.busy
+        # The boot ROM waits; what it would fetch now are ones.
+        assert pen.emulator.chip.core.pc >> 28 == 2
         witness.forget()
         witness.keeps_off_until_it_speaks()
         assert pen.greeting["state"] != wire.FAULT

@@ -103,9 +103,9 @@ def is_tried(pen: ChipBench, call: str, raised: str) -> None:
     """Let `call` raise, look at needle, pad and flash; then let the pen boot, if it has reset itself."""
     state, provoke, earlier = TRIED[call]
     reach(pen, state)
-    if state == wire.ARMED:
-        # Long enough released for a press to count.
-        pen.hold(150)
+    if state in (wire.ARMED, wire.PAUSED):
+        # Long enough released for a press to count, and with nothing left to settle.
+        pen.hold(300)
     witness = Witness(pen)
     pen.may_coast = True
     set_wire(pen, call, earlier, raised)

@@ -3,11 +3,13 @@
 from tests.mutants.mutant import Mutant, one
 
 STROKE = "../pendevice/stroke_pio.py"
+PLAYER = "../pendevice/player.py"
 GUARD = "../pendevice/guard_pio.py"
 GUARDS = "../pendevice/guards.py"
 SAMPLES = "../pendevice/samples.py"
 
 PLAYED = "tests/pio/test_stroke.py"
+ENGINE = "tests/pio/test_engine.py"
 DEPTH = "tests/pio/test_depth_guard.py"
 COUNT = "tests/pio/test_count_and_stop.py"
 ENABLER = "tests/pio/test_enabler.py"
@@ -15,6 +17,7 @@ ENABLER = "tests/pio/test_enabler.py"
 _EXACT = f"{PLAYED}::test_edges_and_spacing_are_the_table_s"
 _GAP = f"{PLAYED}::test_a_queued_stroke_follows_within_its_gap"
 _ANEW = f"{DEPTH}::test_it_begins_anew_only_when_it_is_loaded"
+_RESTS = f"{ENGINE}::test_a_withdrawal_in_a_rest_leaves_the_rest_as_it_is"
 _NO_HOME = f"{PLAYED}::test_no_home_no_motion"
 _SHORT = f"{PLAYED}::test_no_table_makes_a_pulse_too_short"
 _ANY_STREAM = f"{DEPTH}::test_any_stream_is_cut_at_the_step_after_the_limit"
@@ -28,17 +31,31 @@ PIO: tuple[Mutant, ...] = (
     # --- strokes -----------------------------------------------------------------------------------------------------
     one("a stroke begins without home", STROKE, "    wait(0, pin, 0)\n    label", "    nop()\n    label", _NO_HOME),
     one("home is taken for away", STROKE, "    wait(0, pin, 0)\n    label", "    wait(1, pin, 0)\n    label", _GAP),
-    one("the last bit of a delay is dropped", STROKE, "    nop()\n    label", "    label", _EXACT),
-    one("a word takes a tick too few", STROKE, "mov(x, osr)[27]", "mov(x, osr)[26]", _GAP),
-    one("the first word of the FIFO is one too high", STROKE, "HOLD_WORD = const(80)", "HOLD_WORD = const(81)", _GAP),
+    one("the last bits of a delay are dropped", STROKE, '    jmp(x_dec, "rest")\n', "    nop()\n", _EXACT),
+    one("a word takes a tick too few", STROKE, "mov(x, osr)[10]", "mov(x, osr)[9]", _GAP),
+    one("the first word of the FIFO is one too high", STROKE, "HOLD_WORD = const(30)", "HOLD_WORD = const(31)", _GAP),
+    one(
+        "all of a delay is waited with STEP high",
+        STROKE,
+        '    set(pins, 0)[17]\n    mov(x, osr)\n    label("low")\n    jmp(x_not_y, "lower")\n    label("next")\n',
+        '    mov(x, osr)\n    label("low")\n    jmp(x_not_y, "lower")\n    label("next")\n    set(pins, 0)[17]\n',
+        _EXACT,
+    ),
     one(
         "a delay too short never ends",
         STROKE,
-        '    jmp("low")\n    label("off")',
-        '    jmp("hold")\n    label("off")',
+        '    jmp("fall")\n',
+        '    jmp("high")\n',
         _SHORT,
     ),
-    one("STEP is high for less than 264 ns", STROKE, "set(pins, 1)[28]", "set(pins, 1)[2]", _GAP),
+    one(
+        "a delay too short never ends with STEP low",
+        STROKE,
+        '    jmp("next")\n',
+        '    jmp("low")\n',
+        _SHORT,
+    ),
+    one("STEP is high for less than 288 ns", STROKE, "set(pins, 1)[31]", "set(pins, 1)[5]", _GAP),
     one(
         "strokes go on while the driver is off",
         STROKE,
@@ -56,10 +73,10 @@ PIO: tuple[Mutant, ...] = (
     one(
         "the driver is asked for before DIR turns",
         STROKE,
-        '    mov(x, osr)[27]\n    out(pins, 1)[31]\n    jmp(not_x, "over")\n'
+        '    mov(x, osr)[10]\n    out(pins, 1)[31]\n    jmp(not_x, "over")\n'
         "    # Asked in the tick before the edge: a driver that the turn of DIR has cut gets none.\n"
         '    jmp(pin, "off")\n',
-        '    jmp(pin, "off")\n    mov(x, osr)[27]\n    out(pins, 1)[31]\n    jmp(not_x, "over")\n',
+        '    jmp(pin, "off")\n    mov(x, osr)[10]\n    out(pins, 1)[31]\n    jmp(not_x, "over")\n',
         f"{COUNT}::test_a_stroke_too_many_makes_no_step",
     ),
     one(
@@ -82,6 +99,29 @@ PIO: tuple[Mutant, ...] = (
         "    return _count(ring, HOME_OUT, begin, place) + 1\n",
         "    return _count(ring, HOME_OUT, begin, place)\n",
         f"{PLAYED}::test_a_planned_stroke_moves_the_needle_and_tells_as_the_virtual_engine_does",
+    ),
+    # --- withdrawals -------------------------------------------------------------------------------------------------
+    one(
+        "a withdrawal forgets the second half of the rest",
+        PLAYER,
+        "                player.exec(_KEPT_OSR)\n",
+        "",
+        _RESTS,
+    ),
+    one(
+        "a withdrawal waits for the second half of the rest",
+        PLAYER,
+        "at in stroke_pio.HOLDING_AT",
+        "at in stroke_pio.HOLDING_AT[2:]",
+        _RESTS,
+    ),
+    one(
+        "the fall of a step that was halted is a step",
+        PLAYER,
+        "        self._start()\n        # Not before STEP is low: where it was halted high, its fall is no step.\n"
+        "        self._sampler.active(1)\n",
+        "        self._sampler.active(1)\n        self._start()\n",
+        f"{ENGINE}::test_the_fall_of_a_step_that_was_halted_is_no_step",
     ),
     # --- depth -------------------------------------------------------------------------------------------------------
     one(

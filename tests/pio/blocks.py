@@ -25,6 +25,10 @@ _MACHINE_SIZE = 0x18
 _JOIN_RX = 1 << 31
 
 _WAIT, _IN, _OUT, _FIFO, _MOV, _IRQ_CODE, _SET = 1, 2, 3, 4, 5, 6, 7
+_PULL_NOBLOCK = 0x8080
+_NULL = 3
+_SHIFTERS = {6: "input_shift_register", 7: "output_shift_register"}
+"""What MOV calls them."""
 
 
 @dataclass(frozen=True)
@@ -364,6 +368,13 @@ class PioemuBlock:
                 self.driven = self.driven & ~mask | value
             else:
                 self.levels = self.levels & ~mask | value
+        elif word == _PULL_NOBLOCK and made.state.transmit_fifo:
+            pulled = ShiftRegister(made.state.transmit_fifo.popleft(), 0)
+            made.go_to(replace(made.state, output_shift_register=pulled))
+        elif word >> 8 == _MOV << 5 and word >> 5 & 7 in _SHIFTERS and word & 31 in (_NULL, *_SHIFTERS):
+            value = 0 if word & 31 == _NULL else getattr(made.state, _SHIFTERS[word & 31]).contents
+            moved: dict[str, Any] = {_SHIFTERS[word >> 5 & 7]: ShiftRegister(value, 0)}
+            made.go_to(replace(made.state, **moved))
         else:
             raise NotImplementedError(f"executing {word:#06x}")
 

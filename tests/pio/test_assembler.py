@@ -76,7 +76,7 @@ def test_two_assemblers_make_the_same_of_any_program(
 
 
 def test_each_block_holds_its_programs() -> None:
-    assert sum(len(program.words) for program in BLOCK_0) == 24
+    assert sum(len(program.words) for program in BLOCK_0) == 27
     assert sum(len(program.words) for program in BLOCK_1) == 28
     assert MEMORY >= 28
 
@@ -88,10 +88,11 @@ def test_places_in_the_stroke_program_are_where_their_names_say() -> None:
     pulls = [place for place, word in enumerate(words) if word & 0xE0FF == 0x80A0]
     assert pulls[-1] == STROKE_PIO.ANYWHERE_AT
     assert pulls[1] == STROKE_PIO.PULL_AT == STROKE_PIO.stroke.wrap_target
-    assert words[STROKE_PIO.HOLD_AT] == 5 << 5 | STROKE_PIO.MORE_AT
-    assert words[STROKE_PIO.MORE_AT] == 2 << 5 | STROKE_PIO.HOLD_AT
+    high, higher, low, lower = STROKE_PIO.HOLDING_AT
+    assert (words[high], words[higher]) == (5 << 5 | higher, 2 << 5 | high)
+    assert (words[low], words[lower]) == (5 << 5 | lower, 2 << 5 | low)
     assert words[STROKE_PIO.OFF_AT] == STROKE_PIO.OFF_AT
-    assert 2 * STROKE_PIO.HOLD_WORD == STROKE_PIO.SHORTEST_TICKS
+    assert 4 * STROKE_PIO.HOLD_WORD == STROKE_PIO.SHORTEST_TICKS
 
 
 def test_levels_written_in_the_programs_are_the_board_s() -> None:

@@ -2,6 +2,7 @@
 
 import struct
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,9 @@ from pencore.units import Geometry
 from pendevice.tmc2209 import ABSENT, PRESENT, Tmc2209
 from pensim.clock import TICKS_PER_MS
 from pensim.driver_chip import IHOLD_IRUN, DriverChip
-from tests.pio.rigs import BOARD, EMULATORS
+from pensim.faults import HomeChatter
+from tests.pio.chip import CALL_TICKS
+from tests.pio.rigs import BOARD, EMULATORS, STROKE_PIO
 from tests.support.driver_port import DriverPort
 from tests.support.pio_engine import MODULES, EnginePen
 
@@ -74,6 +77,19 @@ def test_a_homed_carriage_stands_at_0_and_every_step_counts(emulator: str) -> No
     assert out >= clear
     assert len(directions) - out == MARGIN + (out - clear) + back + MARGIN
     assert pen.watch.on
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_homing_with_a_sensor_that_chatters_finds_its_edge(seed: int) -> None:
+    """What it shows again in the steps that were made beyond its edge is no return."""
+    pen = EnginePen()
+    bench: Any = pen
+    HomeChatter(steps=2.0, seed=seed).apply(bench)
+    found, clear, back = homed(pen)
+    assert found == 0
+    assert MARGIN <= clear <= BACKOFF
+    assert back > 0
+    assert abs(pen.plant.position_steps()) <= 4
 
 
 def test_homing_from_afar_counts_the_way(pen: EnginePen) -> None:
@@ -189,6 +205,53 @@ def test_a_withdrawal_at_any_moment_leaves_whole_strokes() -> None:
         assert min(later - at for (at, _), (later, _) in pairwise(pen.watch.steps)) >= 20_000
         assert pen.engine.poll() == IDLE | ENABLED
     assert outcomes == {0, 1}
+
+
+@pytest.mark.parametrize("emulator", EMULATORS)
+@pytest.mark.parametrize("part", [0.05, 0.45, 0.55, 0.95])
+def test_a_withdrawal_in_a_rest_leaves_the_rest_as_it_is(emulator: str, part: float) -> None:
+    """In the half with STEP high and in the one with STEP low, at once: a stroke credited anew follows as any other."""
+    rest = 60 * TICKS_PER_MS
+    made = table(6, 20_000, rest)
+    pen = EnginePen(emulator)
+    armed(pen, made, 6, 10)
+    pen.watch.forget()
+    pen.sensor = BOARD.HOME_SEEN
+    pen._look()
+    pen.engine.credit()
+    pen.engine.credit()
+    while len(pen.watch.steps) < 12:
+        pen.chip.run(20_000)
+    pen.chip.run(int(part * rest))
+    began = pen.chip.now
+    assert len(pen.watch.falls) == (11 if part < 0.5 else 12)
+    assert pen.engine.withdraw() == 1
+    took = pen.chip.now - began
+    assert took < 50 * CALL_TICKS
+    pen.engine.credit()
+    pen.chip.run(2 * rest + 300_000)
+    (last, _), (first, _) = pen.watch.steps[11:13]
+    assert 0 <= first - last - rest - 20_000 - STROKE_PIO.GAP_TICKS < took
+    assert len(pen.watch.steps) == 24
+    assert pen.engine.queued() == 0
+
+
+@pytest.mark.parametrize("emulator", EMULATORS)
+@pytest.mark.parametrize("high", [0, 1])
+def test_the_fall_of_a_step_that_was_halted_is_no_step(emulator: str, high: int) -> None:
+    """Homing after a stroke that ended with STEP low, or high: as many samples as edges."""
+    pen = EnginePen(emulator)
+    armed(pen, table())
+    pen.watch.forget()
+    pen.engine.credit()
+    while pen.chip.level(BOARD.STEP) != high or len(pen.watch.steps) < 5:
+        pen.chip.run(1_000)
+    pen.engine.disarm()
+    pen.run_ms(100)
+    assert pen.chip.level(BOARD.STEP) == high
+    pen.watch.forget()
+    homed(pen)
+    assert pen.engine._player.sampled() == len(pen.watch.steps)
 
 
 def test_a_stroke_that_waits_for_home_is_told_of_and_can_be_withdrawn(pen: EnginePen) -> None:
@@ -317,7 +380,7 @@ def test_a_plain_driver_is_waited_for_until_it_is_known_to_be_none() -> None:
 
 def test_a_driver_that_falls_silent_among_its_settings_never_moves() -> None:
     class Falling(DriverPort):
-        def write(self, data: bytearray) -> int:
+        def write(self, data: bytearray | memoryview) -> int:
             self.driver.present = len(self.driver.written) < 3
             return super().write(data)
 

@@ -15,13 +15,19 @@ from pensim.plant import EdgeFault
 from tests.pio.rigs import BACK, BOARD, EMULATORS, OUT, STROKE_PIO, PenRig, Word, stroke, table
 from tests.support.sim_bench import SimBench
 
-FASTEST = STROKE_PIO.SHORTEST_TICKS
-HIGH_TICKS, LOW_TICKS = 33, 127
+FASTEST: int = STROKE_PIO.SHORTEST_TICKS
+HIGH_TICKS, LOW_TICKS = 36, 84
+"""Of the shortest step."""
 DIR_TICKS = 34
 """From DIR to the STEP edge that it belongs to."""
 
 delays = st.integers(FASTEST, FASTEST + 60) | st.integers(FASTEST, 4000) | st.integers(FASTEST, 1_000_000)
 words = st.lists(st.tuples(delays, st.sampled_from([OUT, BACK])), min_size=1, max_size=12)
+
+
+def low_ticks(delay: int) -> int:
+    """Return how long STEP is low in a step of so many ticks: half of what the shortest lacks, to whole fours."""
+    return LOW_TICKS + (delay // 4 - FASTEST // 4) * 2
 
 
 def pen_at_home(emulator: str, limit_steps: int = 1000, strokes: int = 100) -> PenRig:
@@ -40,7 +46,8 @@ def test_edges_and_spacing_are_the_table_s(emulator: str, played: list[Word]) ->
     pen.run(sum(delay for delay, _ in played) + 1000)
     assert [direction for _, direction in pen.watch.steps] == [direction for _, direction in played]
     assert pen.watch.intervals() == [delay for delay, _ in played[:-1]]
-    assert pen.watch.falls[-1] - pen.watch.steps[-1][0] == played[-1][0] - LOW_TICKS
+    highs = [fall - at for (at, _), fall in zip(pen.watch.steps, pen.watch.falls, strict=True)]
+    assert highs == [delay - low_ticks(delay) for delay, _ in played]
     assert pen.ended() == 1
     assert (pen.chip.level(BOARD.STEP), pen.chip.level(BOARD.DIR)) == (0, 0)
 
@@ -49,7 +56,9 @@ def test_edges_and_spacing_are_the_table_s(emulator: str, played: list[Word]) ->
 @given(played=st.lists(st.tuples(st.integers(0, 400), st.sampled_from([OUT, BACK])), min_size=1, max_size=20))
 @settings(max_examples=40)
 def test_no_table_makes_a_pulse_too_short(emulator: str, played: list[Word]) -> None:
-    """Delays too short to be kept are played slower than asked, by less than the shortest interval, never faster."""
+    """Delays too short to be kept are played slower than asked, by little more than the shortest interval, never
+    faster.
+    """
     pen = pen_at_home(emulator)
     played = [word for word in played if any(word)]
     pen.play(played)
@@ -61,7 +70,7 @@ def test_no_table_makes_a_pulse_too_short(emulator: str, played: list[Word]) -> 
     for (at, _), fall in zip(watch.steps[1:], watch.falls, strict=False):
         assert at - fall >= LOW_TICKS
     for (delay, _), interval in zip(played, watch.intervals(), strict=False):
-        assert interval == delay if delay >= FASTEST else FASTEST < interval < 2 * FASTEST + 2
+        assert interval == (delay if delay >= FASTEST else FASTEST + 4 + delay)
     rises = [at for at, _ in watch.steps]
     for turn, _ in watch.turns:
         assert all(not 0 <= at - turn < DIR_TICKS and not 0 <= turn - at < HIGH_TICKS for at in rises)
@@ -278,7 +287,9 @@ def test_a_planned_stroke_moves_the_needle_and_tells_as_the_virtual_engine_does(
     pen.dma.send(plan.table)
     pen.run(plan.period_ticks + 1000)
     assert len(pen.watch.steps) == 2 * plan.steps
-    assert sum(pen.watch.intervals()) + pen.watch.falls[-1] - pen.watch.steps[-1][0] + LOW_TICKS == plan.period_ticks
+    last = int.from_bytes(plan.table[-8:-4], "little") >> 1
+    high = pen.watch.falls[-1] - pen.watch.steps[-1][0]
+    assert sum(pen.watch.intervals()) + high + low_ticks(last) == plan.period_ticks
     assert pen.evidence(0, pen.sampled) == (wanted.clear_step, wanted.return_step, wanted.net_steps)
     pen.clock.run_until(pen.chip.now)
     report = pen.plant.report()

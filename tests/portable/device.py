@@ -3,12 +3,15 @@
 On MicroPython strokes are made with the heap locked: whoever allocates then gets a MemoryError.
 """
 
+from pencore import wire
+from pencore.planner import Plan
 from pencore.signals import DRIVER_FAULT, ENABLED, IDLE, TRIP_COUNT
 from pendevice import samples
 from pendevice.engine import Evidence, StrokeEngine
 from pendevice.indicator import PATTERNS, Lights
 from pendevice.tmc2209 import ABSENT, Tmc2209, crc8
-from tests.portable.expect import equal
+from tests.portable import samples as samples_of_a_pen
+from tests.portable.expect import equal, raised
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,7 +49,7 @@ class Feed:
 
     def __init__(self) -> None:
         self.ring = bytearray(samples.SIZE)
-        self.shortest_ticks = 160
+        self.shortest_ticks = 120
         self.queue = 0
         self.done = 0
         self.made = 0
@@ -170,6 +173,38 @@ def check_strokes_allocate_nothing() -> None:
     equal(wrong, [0, 250])
 
 
+def check_what_a_credit_compares_allocates_nothing() -> None:
+    """The table's sum, whatever the plan: as a large number it would be allocated before each stroke."""
+    for rate_per_s in (5, 15, 30):
+        plan = Plan(200, rate_per_s, samples_of_a_pen.coarse())
+        while not plan.advance(50):
+            pass
+        found = [False]
+
+        def compare(plan: Plan = plan, found: "list[bool]" = found) -> None:
+            found[0] = plan.intact()
+
+        _locked(compare)
+        equal(found, [True])
+
+
+def check_telemetry_s_stencil_writes_what_the_encoder_does() -> None:
+    """Each time, whatever it wrote before; a value out of its range is refused."""
+    stencil = wire.telemetry_stencil()
+    fields = wire.NOTIFICATIONS["telemetry"]
+    values: "list[int | None]" = []
+    for number in range(12):
+        values = [min(field[3], number ** (number + index % 3)) for index, field in enumerate(fields)]
+        if number % 2:
+            values[1] = None
+        told = {}
+        for index, field in enumerate(fields):
+            told[field[0]] = values[index]
+        equal(bytes(stencil.fill(values)), wire.encode_notification("telemetry", told))
+    for wrong in (None, -1, fields[0][3] + 1, True):
+        raised(ValueError, stencil.fill, [wrong] + values[1:])
+
+
 def check_a_cut_between_two_strokes_is_no_stroke() -> None:
     """A guard that trips with a stroke queued that has not begun leaves no evidence of it, and credits come to
     nothing.
@@ -208,10 +243,10 @@ class Silence:
     def any(self) -> int:
         return 0
 
-    def read(self, nbytes: int) -> None:
+    def readinto(self, buf: bytearray) -> None:
         return None
 
-    def write(self, data: bytearray) -> int:
+    def write(self, data: "bytearray | memoryview") -> int:
         return len(data)
 
 

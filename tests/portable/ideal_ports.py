@@ -72,9 +72,10 @@ class Pipe:
         """Return how much `write` would take."""
         return 4096 if self.room_left is None else self.room_left
 
-    def write(self, data: bytes) -> int:
+    def write(self, data: "bytes | memoryview") -> int:
         """Take what there is room for."""
         taken = min(len(data), self.room())
+        data = bytes(data)
         if self.room_left is not None:
             self.room_left -= taken
         if taken:

@@ -65,9 +65,9 @@ class Cable:
         """Return that there is always room."""
         return 4096
 
-    def write(self, data: bytes) -> int:
+    def write(self, data: "bytes | memoryview") -> int:
         """Take all."""
-        self.said = data
+        self.said = bytes(data)
         return len(data)
 
 
@@ -331,6 +331,8 @@ def line_costs(count: int) -> "dict[str, tuple[int, int]]":
     pen.turn(100)
     telemetry_line = pen.ports.link.said
     telemetry = wire.decode_message(telemetry_line, {}).values
+    stencil = wire.telemetry_stencil()
+    values = [telemetry[field[0]] for field in wire.NOTIFICATIONS["telemetry"]]
     ping = pen.request("ping")
     chunk = pen.request("load.chunk", offset=0, data=bytes(range(256)) + bytes(128))
     status = pen.ask("status")
@@ -339,7 +341,7 @@ def line_costs(count: int) -> "dict[str, tuple[int, int]]":
     return {
         "ping, decoded by the pen": cost(lambda: _drop(wire.decode_request(ping)), count),
         "load.chunk of 384 bytes, decoded by the pen": cost(lambda: _drop(wire.decode_request(chunk)), count),
-        "telemetry, encoded by the pen": cost(lambda: _drop(wire.encode_notification("telemetry", telemetry)), count),
+        "telemetry, encoded by the pen": cost(lambda: _drop(stencil.fill(values)), count),
         "status of 32 zones, encoded by the pen": cost(lambda: _drop(wire.encode_result("status", 1, status)), count),
         "telemetry, decoded by the host": cost(lambda: _drop(wire.decode_message(telemetry_line, {})), count),
         "status of 32 zones, decoded by the host": cost(lambda: _drop(wire.decode_message(status_line, asked)), count),

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from pencore import faults, wire
 from pensim.clock import TICKS_PER_MS
+from pensim.flash import WORST_TIMING
+from pensim.oracle import ConsentRule
 from tests.support import profiles
 from tests.support.bench import Bench
 
@@ -44,6 +46,23 @@ def quiet(pen: Bench, ms: int = 600) -> None:
     before = strokes(pen)
     pen.hold(ms)
     assert strokes(pen) == before
+
+
+# --- let go while the flash is written -------------------------------------------------------------------------------
+@pytest.mark.parametrize("after_ms", range(1, 40, 3))
+def test_let_go_while_strokes_are_reserved_nothing_starts(after_ms: int) -> None:
+    """The press is a consent, and its reservation takes long: who has let go by its end has taken it back."""
+    pen = Bench(timing=WORST_TIMING)
+    pen.load_new(ZONES)
+    pen.arm()
+    pen.release()
+    pen.hold(150)
+    pen.oracle.watch_consent(ConsentRule(grace_ms=1))
+    pen.press()
+    pen.clock.after(after_ms * TICKS_PER_MS, pen.release)
+    pen.run_ms(600)
+    pen.hold(200)
+    pen.check()
 
 
 # --- the trigger held through every transition -----------------------------------------------------------------------

@@ -32,6 +32,10 @@ UNREACHED: dict[str, tuple[str, str]] = {
         "takes 4,096 sessions",
         "tests/unit/test_course.py::test_cartridges_have_room_up_to_their_number",
     ),
+    "NET_STEPS": (
+        "a table that was damaged is found before the stroke that plays it has ended",
+        "tests/unit/test_motion.py::test_every_stroke_is_judged",
+    ),
     "NO_PROFILE": (
         "the states without a profile refuse earlier",
         "tests/unit/test_scenario_run.py::test_a_pen_whose_profile_is_gone_from_memory_says_so",
@@ -43,10 +47,6 @@ UNREACHED: dict[str, tuple[str, str]] = {
     "COUNT_GUARD": (
         "needs a firmware that credits more than it reserved",
         "tests/unit/test_runner_faults.py::test_a_trip_is_a_fault_and_homing_anew_ends_it",
-    ),
-    "TABLE_CORRUPT": (
-        "the engine of the virtual pen plays a copy of its own",
-        "tests/unit/test_motion.py::test_a_table_is_checked_before_each_credit",
     ),
     "STROKE_SEQUENCE": (
         "needs an engine that miscounts its strokes",
@@ -180,7 +180,7 @@ def test_each_expectation_turned_round_breaks_the_run_there_and_says_so(name: st
 @pytest.mark.parametrize(
     ("name", "old", "new", "expected", "found"),
     [
-        ("whole-session", "motion_s = 2.5", "motion_s = 0.9", "motion for at most 900 ms", "919 ms"),
+        ("whole-session", "motion_s = 2.5", "motion_s = 0.9", "motion for at most 900 ms", "920 ms"),
         ("stop-byte-in-a-stroke", 'do = "clear"', 'do = "ping"', "arm done", "refused with STATE_FORBIDS"),
         ("asked-while-busy", ', refused = "BUSY"', "", "refusals == [BUSY]", "[]"),
         ("zones-in-any-order", '"ZONE_UNKNOWN"', '"ZONE_SPENT"', "zone refused with ZONE_SPENT", "ZONE_UNKNOWN"),

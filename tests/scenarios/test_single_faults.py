@@ -122,10 +122,10 @@ CASES: tuple[Case, ...] = (
     of(faults.DirectionInverted(), *_TABLE, deeper_um=2600.0),
     # In full motion a motor without torque is a pen that coasts.
     Case("jam", motor(0.0), motor(1.0), _LOST, deeper_um=COAST_MOST_UM),
-    of(faults.TableBit(0), *_TABLE, suffix=" first direction"),
-    of(faults.TableBit(32 * 300), *_TABLE, suffix=" a direction on the way out"),
-    of(faults.TableBit(32 * 900), *_TABLE, suffix=" a direction on the way back"),
-    of(faults.TableBit(32 * 700 + 20), *_TABLE, harmless=True, suffix=" a delay"),
+    of(faults.TableBit(0), codes.TABLE_CORRUPT, suffix=" first direction"),
+    of(faults.TableBit(32 * 300), codes.TABLE_CORRUPT, suffix=" a direction on the way out"),
+    of(faults.TableBit(32 * 900), codes.TABLE_CORRUPT, suffix=" a direction on the way back"),
+    of(faults.TableBit(32 * 700 + 20), codes.TABLE_CORRUPT, suffix=" a delay"),
     # On the way back: against the rear stop, and into the place before; within the window, and shallower.
     of(faults.EdgesExtra(after=20, count=40), *_TABLE, harmless=True, suffix=" at the pins"),
     Case("flags of no known meaning", speak_in_tongues, speak_plainly, (codes.INTERNAL,)),

@@ -22,6 +22,8 @@ class DriverPort:
         self.now_ns = 0
         self.spoilt: int | None = None
         """Writes of this register lose a bit on their way."""
+        self.asked: list[int] = []
+        """The registers that were read or written, the latter with 0x80."""
         self.driver = driver
         self._free_ns = 0
         self._coming: list[Heard] = []
@@ -39,16 +41,19 @@ class DriverPort:
 
     def stray(self, byte: int, at_ns: int) -> None:
         """Let a byte that nobody sent arrive at `at_ns`."""
-        self._coming.append(Heard(byte, at_ns))
-        self._coming.sort(key=lambda heard: heard.at_ns)
+        self._come([Heard(byte, at_ns)])
+
+    def _come(self, heard: list[Heard]) -> None:
+        self._coming = sorted([*self._coming, *heard], key=lambda one: one.at_ns)
 
     def write(self, data: bytearray | memoryview) -> int:
         """Send bytes, one after the other from now, or from the end of what is still being sent."""
         sent = bytearray(data)
+        self.asked.append(sent[2])
         if self.spoilt is not None and sent[2] == self.spoilt | 0x80:
             sent[4] ^= 1
         self._free_ns = max(self._free_ns, self.now_ns)
         for byte in sent:
             self._free_ns += _BYTE_NS
-            self._coming += self.driver.hear(byte, self._free_ns, BIT_NS)
+            self._come(self.driver.hear(byte, self._free_ns, BIT_NS))
         return len(data)

@@ -96,7 +96,7 @@ class SimBench(VirtualParts):
             self.clock.run_until(due)
         return evidence
 
-    def ready(self, table: bytes, limit_steps: int, strokes: int) -> None:
+    def ready(self, table: bytes | bytearray, limit_steps: int, strokes: int) -> None:
         """Home the pen, load a table, arm."""
         evidence = self.home()
         assert evidence.return_step >= 0

@@ -87,7 +87,8 @@ def test_a_stop_waits_for_the_flash_with_the_needles_inside() -> None:
 
 
 def test_noise_and_half_a_line_hold_a_stop_up_by_no_more_than_reading_them() -> None:
-    for name, most_us in (("the same, half a line of 1 KB before it", 1000), ("the same, behind 4 KB of noise", 8000)):
+    # 512 bytes a turn of 1 ms; in a turn that gave a credit nothing more is worked off.
+    for name, most_us in (("the same, half a line of 1 KB before it", 1000), ("the same, behind 4 KB of noise", 9000)):
         assert all(stop.off_us <= most_us for stop in stops.measure(CASES[name], 4))
 
 

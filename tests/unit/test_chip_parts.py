@@ -59,7 +59,7 @@ def test_each_edge_comes_so_many_times(times: int) -> None:
 
 def test_what_is_owed_to_a_step_that_was_too_short_is_not_made_up_for_in_the_next() -> None:
     pad = Pad(2)
-    pad.pulse(high=300, low=100)
+    pad.pulse(high=200, low=100)
     pad.pulse()
     assert pad.rises == 1 + 2
 

@@ -182,17 +182,18 @@ def test_a_host_that_does_not_read_holds_nothing_up() -> None:
 def test_telemetry_is_dropped_unless_it_can_go_whole_at_once() -> None:
     desk = Desk()
     report = {"state": wire.SAFE, "code": 0, "session_id": 0}
-    size = len(wire.encode_notification("state", report))
+    line = memoryview(wire.encode_notification("state", report))
+    size = len(line)
     for room, sent in ((size - 1, False), (size, True)):
         desk.link.room_left = room
-        desk.talk.notify("state", report, True)
+        desk.talk.offer(line)
         assert (len(desk.heard()) == 1) == sent
         assert not desk.talk.waiting()
     desk.link.room_left = 5
     desk.talk.notify("state", report)
     assert desk.talk.waiting()
     desk.link.room_left = None
-    desk.talk.notify("state", report, True)
+    desk.talk.offer(line)
     assert desk.link.to_host.count(b"\n") == 0, "what must arrive goes first"
     desk.talk.flush()
     assert desk.link.to_host.count(b"\n") == 1

@@ -24,7 +24,7 @@ from tests.architecture.source import ROOT
 from tests.support.cli import Run, settle_terminal
 
 SNIPPET = b'"""A module."""\n\nX = 5\n\n\ndef f(n):\n    return "%d" % (n * X)\n'
-SNIPPET_SHA256 = "9b109a5bb8a3bb1d66dba15f109b7a2e8ad4cbac02b341c3e321d5254f0143fa"
+SNIPPET_SHA256 = "ef70e4a0515fc4954092a9b8729f570c7c8debaf6e66c9e0ff3622cc22810c56"
 
 
 @pytest.fixture(scope="module")

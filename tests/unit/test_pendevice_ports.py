@@ -48,11 +48,21 @@ class Port:
         self.room = 1 << 30
         self.in_hand = False
         self.writes = 0
+        self.now_ms = 0
+        self.cable = True
+        self._frame = 0
+
+    def ticks_ms(self) -> int:
+        return self.now_ms
+
+    def bus_frame(self) -> int:
+        self._frame = (self._frame + self.cable) & 0xFF
+        return self._frame
 
     def packet_room(self) -> int:
         return 1 if self.in_hand else PACKET
 
-    def readinto(self, piece: bytearray) -> int:
+    def readinto(self, piece: memoryview) -> int:
         assert len(piece) <= len(self.arrived), "this would wait"
         piece[:] = self.arrived[: len(piece)]
         self.arrived = self.arrived[len(piece) :]
@@ -84,6 +94,11 @@ class Poll:
             yield self._port, events & self._wanted
 
 
+def link_over(port: Port, wake: Poll | None = None) -> UsbLink:
+    """Return the link over a port."""
+    return UsbLink(port, Poll(), Poll() if wake is None else wake, port.packet_room, port.bus_frame, port.ticks_ms)
+
+
 @pytest.fixture
 def port() -> Port:
     return Port()
@@ -91,7 +106,7 @@ def port() -> Port:
 
 @pytest.fixture
 def link(port: Port) -> UsbLink:
-    return UsbLink(port, Poll(), Poll(), port.packet_room)
+    return link_over(port)
 
 
 def test_each_input_shows_in_its_bit_and_a_broken_wire_says_the_safer_thing() -> None:
@@ -186,6 +201,17 @@ def test_reading_takes_what_is_there_in_order(port: Port, link: UsbLink) -> None
         assert len(piece) <= 512
         heard += piece
     assert heard == sent
+
+
+def test_a_look_when_nothing_has_come_asks_once_and_a_piece_is_32_bytes(port: Port) -> None:
+    """The loop looks many times a turn, for a stop byte."""
+    wake = Poll()
+    link = link_over(port, wake)
+    assert link.read() == b""
+    assert wake.waited == [0]
+    port.arrived = bytes(range(100))
+    assert [len(link.read()) for _ in range(5)] == [32, 32, 32, 4, 0]
+    assert set(wake.waited) == {0}
 
 
 def test_writing_waits_for_a_turn_and_keeps_the_order_round_the_ring(port: Port, link: UsbLink) -> None:
@@ -290,7 +316,7 @@ def test_a_port_that_promises_room_and_takes_nothing_is_tried_once_until_the_hos
             return 0
 
     asleep = Asleep()
-    link = UsbLink(asleep, Poll(), Poll(), asleep.packet_room)
+    link = link_over(asleep)
     link.write(b"telemetry")
     for _ in range(20):
         link.flush()
@@ -302,9 +328,27 @@ def test_a_port_that_promises_room_and_takes_nothing_is_tried_once_until_the_hos
     assert len(tried) == 2
 
 
+def test_nothing_is_written_on_a_bus_without_frames_and_all_of_it_afterwards(port: Port, link: UsbLink) -> None:
+    """The cable is out: no write is begun, so that none can wait, and the telemetry behind it is dropped."""
+    link.flush()
+    port.cable = False
+    link.write(b"telemetry")
+    for port.now_ms in range(2, 600):
+        link.flush()
+        if port.now_ms == 2:
+            assert port.sent == b"telemetry"
+            link.write(b"more")
+            port.sent, port.room = b"", 0
+    assert (port.sent, link.room(), link.waiting()) == (b"", 0, False)
+    port.cable, port.room = True, 1 << 30
+    link.flush()
+    assert port.sent == b"more"
+    assert link.room() > 0
+
+
 def test_waiting_ends_with_the_first_byte(port: Port) -> None:
     wake = Poll()
-    link = UsbLink(port, Poll(), wake, port.packet_room)
+    link = link_over(port, wake)
     assert not link.wait(25)
     port.arrived = b"\x18"
     assert link.wait(25)

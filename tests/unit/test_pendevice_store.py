@@ -103,3 +103,20 @@ def test_after_any_error_the_next_call_mounts_anew(
     assert files.size("a.bin") == -1
     files.append("a.bin", b"1")
     assert mount.mounts == 1
+
+
+def test_garbage_is_collected_before_each_append_and_at_no_other_call(
+    files: FlashStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A block of strokes begins with an append: so it has the whole heap before it, and needs no collection itself."""
+    sizes: list[int] = []
+    monkeypatch.setattr("pendevice.store.gc.collect", lambda: sizes.append(files.size("ledger.bin")))
+    files.append("ledger.bin", b"one")
+    assert sizes == [-1]
+    files.append("ledger.bin", b"two")
+    assert sizes == [-1, 3]
+    files.read("ledger.bin", 0, 6)
+    files.rename("ledger.bin", "old.bin")
+    files.remove("old.bin")
+    files.names()
+    assert sizes == [-1, 3]

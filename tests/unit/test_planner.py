@@ -1,5 +1,6 @@
 """`pencore.planner`: worked tables, every flipped bit, bounded pieces of work."""
 
+import copy
 import struct
 
 import pytest
@@ -104,13 +105,29 @@ def test_a_bit_that_flips_before_the_audit_ends_is_a_fault() -> None:
     for bit in range(32 * words):
         for before_end in (words, words // 2, 1):
             plan = Plan(100, 20, geometry)
-            plan.advance(pieces - before_end)
+            for _ in range(pieces - before_end):
+                plan.advance(1)
             assert not plan.ready()
             plan.table[bit // 8] ^= 1 << bit % 8
             with pytest.raises(Fault) as fault:
                 plan.advance(words + 1)
             assert fault.value.code == faults.TABLE_CORRUPT
             assert not plan.intact()
+
+
+def test_the_sum_that_each_credit_compares_is_a_small_number_on_the_pen() -> None:
+    """Above 2**30 MicroPython would allocate it; a bit that flips while it is looked for is seen."""
+    for rate_per_s in range(1, 31):
+        assert planned(300, rate_per_s, Geometry()).crc < 1 << 30
+    geometry = Geometry(microsteps=1, retract_offset_um=100)
+    filled = Plan(100, 20, geometry)
+    while not filled.crc:
+        filled.advance(1)
+    for bit in range(8 * len(filled.table)):
+        plan = copy.deepcopy(filled)
+        plan.table[bit // 8] ^= 1 << bit % 8
+        with pytest.raises(Fault):
+            plan.advance(10_000)
 
 
 @pytest.mark.parametrize("name", ["_rest_ticks", "_dwell_ticks", "_cruise_ticks", "_ramp_time"])
@@ -127,7 +144,8 @@ def test_work_comes_in_the_pieces_asked_for() -> None:
     """One step of the ramp or one word a piece, whatever the geometry; nothing is usable before the last."""
     plan = Plan(1500, 21, Geometry())
     ramp = limits.ramp_steps(plan.steps, Geometry())
-    assert work_of(plan) == ramp + 2 * plan.steps + 2 * plan.steps + 1
+    tries = work_of(plan) - (ramp + 2 * plan.steps + 2 * plan.steps + 1)
+    assert 1 <= tries <= 64
     whole = planned(1500, 21, Geometry())
     assert plan.table == whole.table
     assert plan.advance(1)

@@ -192,10 +192,10 @@ def finest(**changes: int) -> Provision:
     return made
 
 
-@pytest.mark.parametrize(("v_max_um_s", "ticks"), [(78_124, 161), (78_616, 160), (78_617, 159), (1_000_000, 88)])
+@pytest.mark.parametrize(("v_max_um_s", "ticks"), [(103_306, 121), (105_042, 120), (105_043, 119), (1_000_000, 88)])
 def test_steps_faster_than_the_stroke_program_are_refused(v_max_um_s: int, ticks: int) -> None:
     made = finest(v_max_um_s=v_max_um_s, a_max_mm_s2=100_000)
-    if ticks >= 160:
+    if ticks >= limits.STEP_TICKS_MIN:
         provision.check(made)
         return
     with pytest.raises(Refusal) as refused:
@@ -205,7 +205,7 @@ def test_steps_faster_than_the_stroke_program_are_refused(v_max_um_s: int, ticks
         faults.PROVISION_CORRUPT,
         "geometry.step_ticks",
         ticks,
-        160,
+        120,
     )
 
 
@@ -219,9 +219,9 @@ def test_what_is_taken_is_planned_with_no_delay_that_is_too_short(a_max_mm_s2: i
         pass
     shortest = min(word >> 1 for (word,) in struct.iter_unpack("<I", plan.table[:-4]))
     assert abs(limits.fastest_ticks(plan.steps, geometry) - shortest) <= 1
-    if shortest > 160:
+    if shortest > 120:
         provision.check(made)
-    elif shortest < 159:
+    elif shortest < 119:
         with pytest.raises(Refusal) as refused:
             provision.check(made)
         assert refused.value.field == "geometry.step_ticks"

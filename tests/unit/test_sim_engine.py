@@ -15,7 +15,7 @@ from pencore.ports import (
     StrokeEvidence,
 )
 from pensim.clock import TICKS_PER_MS, TICKS_PER_US
-from pensim.engine import CHAIN_TICKS
+from pensim.engine import CHAIN_TICKS, DRIVER_WATCH_TICKS
 from pensim.errors import PortMisuse
 from pensim.mechanics import PenParameters
 from pensim.plant import EdgeFault
@@ -41,7 +41,7 @@ WHOLE = StrokeEvidence(0, MARGIN + 5, STEPS - MARGIN, 0, 0)
 REAR_STEPS = int(PenParameters().rear_um / STEP_UM)
 
 
-def ready(strokes: int = 10, limit_steps: int = STEPS, table: bytes = TABLE) -> SimBench:
+def ready(strokes: int = 10, limit_steps: int = STEPS, table: bytes | bytearray = TABLE) -> SimBench:
     bench = SimBench()
     bench.ready(table, limit_steps, strokes)
     return bench
@@ -304,6 +304,22 @@ def test_a_flipped_bit_in_the_table_is_played_as_it_is() -> None:
     assert [evidence.net_steps for evidence in bench.taken()] == [0, -2]
 
 
+def test_the_table_stays_where_it_is_and_is_played_from_there() -> None:
+    table = bytearray(TABLE)
+    bench = ready(table=table)
+    bench.engine.corrupt_table(0)
+    assert table != TABLE
+    assert table[1:] == TABLE[1:]
+    bench.engine.credit()
+    bench.run_ms(100)
+    table[0] ^= 1
+    bench.engine.credit()
+    # What a stroke began with it keeps.
+    table[0] ^= 1
+    bench.run_ms(100)
+    assert [evidence.net_steps for evidence in bench.taken()] == [-2, 0]
+
+
 # --- guards -----------------------------------------------------------------------------------------------------------
 
 
@@ -433,6 +449,27 @@ def test_an_extra_edge_on_the_wire_is_seen_by_the_sensor_alone() -> None:
 
 
 # --- driver -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("after_ms", [0, 7, 49])
+def test_what_the_driver_says_is_told_when_it_is_asked_and_no_sooner(after_ms: int) -> None:
+    bench = ready()
+    since_ms = 0
+    bench.run_ms(100)
+    bench.engine.poll()
+    bench.run_ms(after_ms)
+    bench.plant.reset_driver()
+    while not bench.engine.poll() & DRIVER_RESET:
+        bench.run_ms(1)
+        since_ms += 1
+    assert since_ms == DRIVER_WATCH_TICKS // TICKS_PER_MS - after_ms
+
+
+def test_the_driver_is_asked_before_it_moves_in_a_homing() -> None:
+    bench = SimBench()
+    bench.plant.fail_driver(True)
+    bench.engine.home(CAP, BACKOFF, MARGIN, HOMING_TICKS)
+    assert bench.engine.poll() & DRIVER_FAULT
 
 
 def test_a_driver_that_was_reset_is_told_until_the_next_arming() -> None:

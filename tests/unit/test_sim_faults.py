@@ -58,6 +58,12 @@ def deepest(bench: SimBench) -> float:
     return bench.plant.report().total.deepest_um
 
 
+def told(bench: SimBench) -> int:
+    """Let the driver be asked; return the engine's bits."""
+    bench.run_ms(60)
+    return bench.engine.poll()
+
+
 CASES: list[tuple[str, dict[str, object], Callable[[SimBench], object], object]] = [
     ("lost-steps", {"cycles": 1}, lambda bench: bench.plant.position_steps(), 32),
     ("edges-dropped", {"after": 10, "count": 3}, returned, RETURN - 3),
@@ -65,8 +71,8 @@ CASES: list[tuple[str, dict[str, object], Callable[[SimBench], object], object]]
     ("edges-extra", {"after": 100, "count": 2, "where": "wire"}, returned, RETURN + 2),
     ("edges-extra", {"after": 100}, lambda bench: (returned(bench), bench.engine.poll() & TRIP_DEPTH)[1], TRIP_DEPTH),
     ("direction-inverted", {}, returned, -1),
-    ("driver-reset", {}, lambda bench: bench.engine.poll() & DRIVER_RESET, DRIVER_RESET),
-    ("driver-failed", {}, lambda bench: bench.engine.poll() & DRIVER_FAULT, DRIVER_FAULT),
+    ("driver-reset", {}, lambda bench: told(bench) & DRIVER_RESET, DRIVER_RESET),
+    ("driver-failed", {}, lambda bench: told(bench) & DRIVER_FAULT, DRIVER_FAULT),
     ("weak-motor", {"factor": 0.5}, lambda bench: (returned(bench), bench.plant.report().slips > 0)[1], True),
     ("broken-spring", {}, let_go, 0),
     ("needle-jam", {"at_um": 600}, deepest, 600),

@@ -3,23 +3,37 @@
 import pytest
 
 from pencore.signals import DRIVER_FAULT, DRIVER_RESET
-from pendevice.tmc2209 import ABSENT, PRESENT, Tmc2209, crc8
+from pendevice.tmc2209 import ABSENT, PRESENT, WATCH_MS, Tmc2209, crc8
 from pensim.driver_chip import CHOPCONF, GCONF, GSTAT, IHOLD_IRUN, SGTHRS, DriverChip, check_byte
 from tests.support.driver_port import DriverPort, datagram
 
 
 class Bench:
-    """The firmware's driver, a chip, the wire between them, and the time, in steps of 1 ms."""
+    """The firmware's driver, a chip, the wire between them, and the time, in turns of `turn_us`."""
 
     def __init__(self, chip: DriverChip, stall: int = 0, start_ms: int = 0) -> None:
         self.chip = chip
         self.port = DriverPort(chip)
         self.driver = Tmc2209(self.port, run_current=20, hold_current=8, stall=stall)
         self.start_ms = start_ms
+        self.turn_us = 1000
 
     def turn(self) -> None:
         self.driver.turn((self.start_ms + self.port.now_ns // 1_000_000) & 0xFFFFFFFF)
-        self.port.now_ns += 1_000_000
+        self.port.now_ns += self.turn_us * 1000
+
+    def turns(self, ms: int) -> None:
+        """Take turns for so many ms."""
+        for _ in range(ms * 1000 // self.turn_us):
+            self.turn()
+
+    def told_ms(self, most_ms: int = 1000) -> int:
+        """Take turns, and nothing else, until the driver's bits tell of something; return how many ms it took."""
+        for us in range(0, most_ms * 1000, self.turn_us):
+            if self.driver.bits():
+                return us // 1000
+            self.turn()
+        raise AssertionError("it is never told")
 
     def settle(self) -> int:
         """Take turns until nothing is being asked; return how many it took."""
@@ -89,6 +103,110 @@ def test_a_reset_is_told_until_it_is_forgiven(chip: DriverChip, bench: Bench) ->
     assert bench.driver.bits() == 0
     assert chip.run_current == 20
     assert bench.looked() == 0
+
+
+@pytest.mark.parametrize("turn_ms", [1, 5, 12])
+@pytest.mark.parametrize("after_ms", range(0, 72, 7))
+@pytest.mark.parametrize("happens", ["reset", "hot", "short", "supply"])
+def test_what_happens_to_a_driver_is_told_soon_though_nobody_looks(
+    chip: DriverChip, bench: Bench, happens: str, after_ms: int, turn_ms: int
+) -> None:
+    bench.turn_us = turn_ms * 1000
+    bench.turns(after_ms)
+    assert bench.driver.bits() == 0
+    if happens == "reset":
+        chip.dip()
+    elif happens == "hot":
+        chip.heat(150)
+    elif happens == "short":
+        chip.short(1 << 3)
+    else:
+        chip.charge_pump_low = True
+    # A question that is just under way may miss it: then it is the next, which takes a turn to come and one to hear.
+    assert bench.told_ms() <= WATCH_MS + max(5, 4 * turn_ms)
+    assert bench.driver.bits() == (DRIVER_RESET if happens == "reset" else DRIVER_FAULT)
+    chip.heat(25)
+    bench.turns(200)
+    assert bench.driver.bits()
+
+
+def test_one_that_falls_silent_is_told_of_though_nobody_looks(chip: DriverChip, bench: Bench) -> None:
+    chip.present = False
+    assert bench.told_ms() <= WATCH_MS + 3 * 10
+    assert bench.driver.bits() == DRIVER_FAULT
+
+
+def test_by_itself_one_register_is_asked_and_not_often(chip: DriverChip, bench: Bench) -> None:
+    bench.port.asked.clear()
+    bench.turns(1000)
+    assert set(bench.port.asked) == {GSTAT}
+    assert 1000 // (WATCH_MS + 5) <= len(bench.port.asked) <= 1000 // WATCH_MS
+    assert bench.driver.ready()
+    chip.dip()
+    bench.told_ms()
+    bench.port.asked.clear()
+    bench.turns(1000)
+    assert bench.port.asked == [], "it has been told, and stays so until it is forgiven"
+    bench.driver.forgive()
+    bench.settle()
+    assert (bench.driver.bits(), chip.run_current) == (0, 20)
+
+
+def test_a_plain_driver_is_not_asked_by_itself() -> None:
+    chip = DriverChip()
+    chip.present = False
+    bench = Bench(chip)
+    bench.settle()
+    bench.port.asked.clear()
+    bench.turns(1000)
+    assert bench.port.asked == []
+
+
+@pytest.mark.parametrize("turns", range(WATCH_MS - 4, WATCH_MS + 6))
+def test_a_look_is_a_whole_look_also_while_it_is_asked_by_itself(chip: DriverChip, bench: Bench, turns: int) -> None:
+    bench.turns(turns)
+    bench.port.write(datagram(SGTHRS, 60))
+    bench.port.now_ns += 3_000_000
+    assert bench.looked() == DRIVER_RESET, "somebody else's write, which the counter alone tells"
+    assert bench.driver.stall_value == 0x1A3
+
+
+def test_being_asked_by_itself_neither_makes_ready_nor_holds_up_a_setting_up(chip: DriverChip) -> None:
+    for turns in range(WATCH_MS - 3, WATCH_MS + 6):
+        bench = Bench(chip)
+        bench.settle()
+        bench.turns(turns)
+        chip.dip()
+        bench.driver.forgive()
+        assert not bench.driver.ready()
+        bench.settle()
+        assert (bench.driver.ready(), bench.driver.bits(), chip.run_current) == (True, 0, 20)
+
+
+@pytest.mark.parametrize("turn_us", [1000, 1060, 1140, 1180, 3000])
+@pytest.mark.parametrize("byte", [0x00, 0x05, 0xFF])
+@pytest.mark.parametrize("at_us", range(0, 5000, 190))
+def test_a_stray_byte_is_no_fault(chip: DriverChip, bench: Bench, at_us: int, byte: int, turn_us: int) -> None:
+    # Among them are turns that fall between the last two bytes of an answer shifted by one, each time anew.
+    bench.turn_us = turn_us
+    bench.turns(WATCH_MS - 3)
+    for _ in range(3):
+        bench.port.stray(byte, bench.port.now_ns + at_us * 1000)
+        bench.turns(WATCH_MS + 3)
+    assert bench.looked() == 0
+    bench.driver.forgive()
+    for ms in range(4):
+        bench.port.stray(byte, bench.port.now_ns + at_us * 1000 + ms * 7_000_000)
+    bench.settle()
+    assert (bench.driver.ready(), bench.driver.bits()) == (True, 0)
+
+
+def test_noise_without_end_is_a_fault(chip: DriverChip, bench: Bench) -> None:
+    for byte in range(2000):
+        bench.port.stray(byte % 251, bench.port.now_ns + byte * 100_000)
+    assert bench.told_ms() <= WATCH_MS + 3 * 40
+    assert bench.driver.bits() == DRIVER_FAULT
+    assert bench.driver.settled()
 
 
 def test_a_reset_whose_flag_is_gone_is_found_by_the_write_counter(chip: DriverChip, bench: Bench) -> None:

@@ -1,8 +1,8 @@
 """The firmware as it goes onto a board: compiled files and the manifest that the pen checks them by. Host only.
 
-Same sources, same compiler, same bytes: a compiled file holds the name it has on the board, and neither a path nor a
-time. The manifest lists each file's SHA-256 by path; its last line, `build` and 16 hex digits, is made from all the
-lines before it, so that a manifest that was cut short is none.
+Same sources, same compiler, same bytes: a compiled file holds neither a name nor a path nor a time. The manifest lists
+each file's SHA-256 by path; its last line, `build` and 16 hex digits, is made from all the lines before it, so that a
+manifest that was cut short is none.
 """
 
 import subprocess
@@ -25,6 +25,8 @@ MEMORY_FOLDERS = ("witness",)
 _ROOT = "pen/"
 # The third leaves line numbers out, 4 kB of the pen's memory: it has nobody to show a traceback to.
 _TARGET = ("-march=armv6m", "-msmall-int-bits=31", "-O3")
+_SOURCE = "-"
+"""What every compiled file says it was made from: a name of its own in each would take the pen 1 kB of memory."""
 _BUILD = b"build "
 
 
@@ -47,7 +49,7 @@ def compiled(name: str, source: bytes) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         given, made = Path(folder, "given.py"), Path(folder, "made.mpy")
         given.write_bytes(source)
-        done = _compiler(*_TARGET, "-s", name, "-o", str(made), str(given))
+        done = _compiler(*_TARGET, "-s", _SOURCE, "-o", str(made), str(given))
         if done.returncode != 0:
             # The compiler writes a traceback, which ends with the place and the reason.
             lines = done.stderr.replace(str(given), name).splitlines()

@@ -27,6 +27,8 @@ from pensim.world import parameters_of, write_provision
 _STILL_MS = 200
 _ENDED_MS = 2
 """A motor that has stood for so long has ended its stroke, and the firmware has seen it."""
+_COMES_HOME_MS = 40
+"""From the needle's coming in to there, at most."""
 
 
 def flash_with(files: Mapping[str, bytes], setup: Provision | None) -> FlashImage:
@@ -97,19 +99,31 @@ class OnChip:
 
     def advance(self, ms: int) -> None:
         """Go on by up to `ms`, to the end of the first in which a word comes, the driver is switched, or a stroke has
-        ended: not as soon as the needle is in, but when the motor stands, as with the firmware's logic alone.
+        ended: not as soon as the needle is in, but when the motor stands, as with the firmware's logic alone. In
+        between nobody looks, however long that takes.
         """
         pen = self.pen
-        tally = pen.oracle.tally
         energised = pen.plant.energised
         for _ in range(ms):
-            pen.run_ms(1)
-            self._heard += pen.host.receive()
-            ended = tally.strokes != self._strokes and pen.quiet_ms() >= _ENDED_MS
-            if ended:
-                self._strokes = tally.strokes
-            if self._heard or ended or pen.plant.energised != energised:
+            self._run_1_ms()
+            if self._heard or self._ended() or pen.plant.energised != energised:
+                break
+        for _ in range(_COMES_HOME_MS):
+            if pen.oracle.tally.strokes == self._strokes or self._ended():
                 return
+            self._run_1_ms()
+
+    def _run_1_ms(self) -> None:
+        self.pen.run_ms(1)
+        self._heard += self.pen.host.receive()
+
+    def _ended(self) -> bool:
+        """Return whether a stroke has ended since the last time."""
+        strokes = self.pen.oracle.tally.strokes
+        ended = strokes != self._strokes and self.pen.quiet_ms() >= _ENDED_MS
+        if ended:
+            self._strokes = strokes
+        return ended
 
     def send(self, data: bytes) -> None:
         """Send bytes."""
