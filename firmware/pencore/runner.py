@@ -43,7 +43,6 @@ _AHEAD_MOST = const(64)
 """Bytes read ahead of a line in hand that are enough: each costs the pen's CPU some time."""
 _PIECE_LARGE = const(32)
 """Bytes whose reading takes the CPU so long that a turn has done enough."""
-_NO_SPACE = const(28)
 _POWER_ON = const(1)
 
 
@@ -102,7 +101,7 @@ class Runner:
             self.fail(fault.code, fault.aux)
             return
         except OSError as error:
-            self.fail(_store_code(error), 0)
+            self.fail(tasks.store_code(error), 0)
             return
         if self.ledger.latched:
             self._latch(self.ledger.latched)
@@ -178,7 +177,7 @@ class Runner:
         except Fault as fault:
             self.fail(fault.code, fault.aux)
         except OSError as error:
-            self.fail(_store_code(error), 0)
+            self.fail(tasks.store_code(error), 0)
         try:
             self._listen()
             self._look_ahead()
@@ -413,6 +412,9 @@ class Runner:
             self.trigger.disarm()
         self._show(code)
         self.talk.notify("state", {"state": target, "code": code, "session_id": self.session_id()})
+        if target == wire.SEALING:
+            # What the last strokes came to, while the session is still there to tell of.
+            self._send_telemetry()
 
     def fail(self, code: int, aux: int) -> None:
         """End everything: driver off, FAULT, latched, to be logged as soon as the pen is at rest."""
@@ -497,7 +499,7 @@ class Runner:
             self.fail(fault.code, fault.aux)
             raise Refusal(fault.code, "fault") from None
         except OSError as error:
-            code = _store_code(error)
+            code = tasks.store_code(error)
             self.fail(code, 0)
             raise Refusal(code, "store") from None
 
@@ -517,8 +519,11 @@ class Runner:
         # What lies more than 24 days back reads as being ahead.
         due = not 0 <= ms_since(self.now_ms, self._telemetry_ms) < (2 * TELEMETRY_MS if self._full else TELEMETRY_MS)
         if due and session.is_in(self.state, session.DRIVEN):
-            self._telemetry_ms = self.now_ms
-            self.talk.offer(self._stencil.fill(self._telemetry()))
+            self._send_telemetry()
+
+    def _send_telemetry(self) -> None:
+        self._telemetry_ms = self.now_ms
+        self.talk.offer(self._stencil.fill(self._telemetry()))
 
     def _telemetry(self) -> "list[Optional[int]]":
         """Return telemetry's values in the table's order, in a list that is used again."""
@@ -593,7 +598,3 @@ class Runner:
         elif self.recovery or self.unlogged or self.must_seal or self.unsettled():
             wait_ms = min(wait_ms, _WAIT_OUT_MS)
         return wait_ms if wait_ms > _WAIT_BUSY_MS else _WAIT_BUSY_MS
-
-
-def _store_code(error: OSError) -> int:
-    return faults.STORE_FULL if error.args and error.args[0] == _NO_SPACE else faults.STORE_FAILED

@@ -44,6 +44,7 @@ _RECORD_PREFIX = const("rec")
 _RECORD_NAME = const("rec%08x.bin")
 _PLAN_PIECE = const(16)
 _REST_MS = const(2000)
+_NO_SPACE = const(28)
 
 
 # --- files -----------------------------------------------------------------------------------------------------------
@@ -373,6 +374,11 @@ def drop_record(pen: "Runner", session_id: int) -> "Iterator[None]":
     store = pen.ports.store
     if 0 < session_id < pen.ledger.last_session and store.size(record_name(session_id)) >= 0:
         pen.write(lambda: store.remove(record_name(session_id)))
+
+
+def store_code(error: OSError) -> int:
+    """Return the fault code of an error that the store raised."""
+    return faults.STORE_FULL if error.args and error.args[0] == _NO_SPACE else faults.STORE_FAILED
 
 
 def check_room(pen: "Runner") -> None:

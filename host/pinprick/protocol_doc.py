@@ -149,7 +149,8 @@ METHOD_TEXT = {
 
 NOTIFICATION_TEXT = {
     "state": "Sent at each change of state.",
-    "telemetry": "Sent while the driver is on, at most 10 times a second; dropped when the host does not read.",
+    "telemetry": "Sent while the driver is on, at most 10 times a second, and once as sealing begins; dropped when the"
+    " host does not read.",
     "fault": "Sent when the pen stops by itself or is stopped; the state goes with it.",
 }
 

@@ -112,9 +112,9 @@ def _core(module: str, found: Import) -> str:
         return "" if known else "ports are types and the numbers of signals"
     if _within(found.module, "pencore.ports"):
         return "ports are types only; they are not on the pen"
-    if root == "pencore" or found.module in _CORE_MODULES or (found.module == "json" and module == "pencore.wire"):
+    if root == "pencore" or found.module in _CORE_MODULES:
         return ""
-    return "pencore knows only itself, struct, binascii, hashlib, and json in wire"
+    return "pencore knows only itself, struct, binascii and hashlib"
 
 
 def _device(module: str, found: Import) -> str:

@@ -24,6 +24,7 @@ BAD_IMPORTS = [
     ("pencore.units", "import os, struct"),
     ("pencore.units", "from sys import platform"),
     ("pencore.units", "import json"),
+    ("pencore.wire", "import json"),
     ("pencore.units", "from typing import Optional"),
     ("pencore.units", "from micropython import const"),
     ("pencore.units", "from __future__ import annotations"),
@@ -70,7 +71,7 @@ BAD_IMPORTS = [
 ]
 
 GOOD_IMPORTS = [
-    ("pencore.wire", "import json\nimport struct\nfrom pencore import faults"),
+    ("pencore.wire", "import struct\nfrom pencore import faults"),
     ("pencore.runner", "if TYPE_CHECKING:\n    from typing import Optional\n    from pencore.ports import Ports"),
     ("pencore.ports", "from typing import Protocol\nfrom pencore.signals import TRIGGER"),
     ("pendevice.app", "import machine\nfrom pencore.runner import Runner\nfrom pendevice import engine"),
