@@ -20,10 +20,13 @@ _LOOKS = 50
 
 
 def outputs_off() -> None:
-    """Driver off, whoever had its pin; then STEP and DIR low."""
-    machine.Pin(ENABLE, machine.Pin.OUT, value=1)
-    machine.Pin(STEP, machine.Pin.OUT, value=0)
-    machine.Pin(DIR, machine.Pin.OUT, value=0)
+    """Driver off, whoever had its pin; then STEP and DIR low.
+
+    Words, because no flipped bit makes another of them: a spoilt digit would hold until `main` finds it.
+    """
+    machine.Pin(ENABLE, machine.Pin.OUT, value=True)
+    machine.Pin(STEP, machine.Pin.OUT, value=False)
+    machine.Pin(DIR, machine.Pin.OUT, value=False)
 
 
 def service_held() -> bool:

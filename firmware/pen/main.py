@@ -3,10 +3,9 @@
 Whatever ends it, an error or an exit of any kind, takes the driver off and resets the chip; the REPL is never reached.
 With the service button held at power-up nothing of this happens, and the REPL is open: that is how firmware is put on.
 
-Files that don't fit the manifest make the pen reset for ever, dark, with the driver off, and so does any folder or any
-code beside them: MicroPython takes a folder for a module before it looks for the file, and a file before most modules
-of its own. Until all is verified only what is inside the image can be imported. Allocates a piece of 512 bytes and the
-manifest's names.
+Files that don't fit the manifest make the pen reset for ever, dark, driver off; so does any folder or code beside
+them: MicroPython takes a folder for a module before a file, and a file before most modules of its own. Until all is
+verified only what is inside the image can be imported. Allocates a piece of 512 bytes and the manifest's names.
 """
 # ruff: noqa: E402  # what may be imported depends on the statements in between
 
@@ -85,7 +84,8 @@ def verified() -> str:
         for line in manifest:
             wanted, path = line.decode().split()
             if wanted == "build":
-                if strangers or binascii.hexlify(lines.digest()).decode()[:_BUILD_DIGITS] != path:
+                build = binascii.hexlify(lines.digest()).decode()[:_BUILD_DIGITS]
+                if strangers or build != path or line[-1] != 10 or manifest.read(1):
                     raise ValueError("build")
                 return path
             lines.update(line)

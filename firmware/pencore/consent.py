@@ -26,12 +26,20 @@ class Trigger:
         self._armed = False
         self._released = False
         self._level = True
+        self._missed = False
 
     def rearm(self, now_ms: int) -> None:
         """Forget what was seen: the next release starts at `now_ms` at the earliest."""
         self._armed = True
         self._released = False
         self._since_ms = now_ms
+
+    def missed(self, now_ms: int) -> None:
+        """It has moved while nobody could look: it is up until the next sample but one, and no release counts yet."""
+        self._released = False
+        self._since_ms = now_ms
+        self.down = False
+        self._missed = True
 
     def disarm(self) -> None:
         """No press means anything until `rearm`."""
@@ -40,7 +48,14 @@ class Trigger:
 
     def sample(self, level: bool, now_ms: int) -> None:
         """Take the present level (True: down)."""
+        if self._missed:
+            self._missed = False
+            self._level = level
+            return
         if level != self._level:
+            if not level and ms_since(now_ms, self._since_ms) >= _SETTLE_MS:
+                # A press that wasn't taken: the next one needs a release of its own.
+                self._released = False
             self._level = level
             self._since_ms = now_ms
         held_ms = ms_since(now_ms, self._since_ms)
@@ -97,6 +112,10 @@ class CartridgeSwitch:
         # Whatever closes now was seen open.
         self.closed = level
         self.changed = level
+
+    def missed(self) -> None:
+        """It was open while nobody could look: it closes anew from here on."""
+        self.closed = self._level = False
 
     def used(self) -> None:
         """A session has been sealed with this cartridge: only a newly seen change counts from here on."""

@@ -54,6 +54,10 @@ class Conversation:
         """Return whether bytes taken in still wait to be worked off."""
         return self._reader.pending()
 
+    def stop_behind(self) -> bool:
+        """Return whether a stop byte is among them."""
+        return self._reader.stop_behind()
+
     def work(self, now_ms: int) -> None:
         """Work off at most one line, whether or not the host reads: behind it there may be a stop. Then send what the
         host takes.

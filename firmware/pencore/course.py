@@ -210,15 +210,24 @@ class Memory:
 
     def newest_courses(self, floor_s: int) -> "list[bytes]":
         """Return the newest entry of each course, oldest session first. Courses whose last session lies longer before
-        `floor_s` than the longest interval are left out: no interval of theirs can be too short any more.
+        `floor_s` than the longest interval are left out: no interval of theirs can be too short any more. A session that
+        lies after `floor_s` was held under a clock that has been corrected since; its interval counts from `floor_s`.
         """
         newest = {}
         for number in range(0, self._courses.count, _READ_SLOTS):
             for payload in self._courses.read(number, _READ_SLOTS):
                 newest[payload[:ID_SIZE]] = payload
-        payloads = [payload for payload in newest.values() if _time_of(payload) + _FORGET_S >= floor_s]
+        payloads = [_no_later(item, floor_s) for item in newest.values() if _time_of(item) + _FORGET_S >= floor_s]
         payloads.sort(key=_session_of)
         return payloads
+
+    def ahead(self, floor_s: int) -> bool:
+        """Return whether there is a session that lies after `floor_s`."""
+        for number in range(0, self._courses.count, _READ_SLOTS):
+            for payload in self._courses.read(number, _READ_SLOTS):
+                if _time_of(payload) > floor_s:
+                    return True
+        return False
 
     def keep_courses(self, payloads: "list[bytes]") -> None:
         """Replace all course entries by `payloads`; the ledger must know of no more than these."""
@@ -228,6 +237,12 @@ class Memory:
 def _time_of(payload: bytes) -> int:
     time_s: int = struct.unpack(_COURSE, payload)[5]
     return time_s
+
+
+def _no_later(payload: bytes, floor_s: int) -> bytes:
+    fields = list(struct.unpack(_COURSE, payload))
+    fields[5] = min(fields[5], floor_s)
+    return struct.pack(_COURSE, *fields)
 
 
 def _session_of(payload: bytes) -> int:

@@ -55,8 +55,9 @@ def text_problem(text: str, size: int) -> bool:
     """Return True unless `text` is 1..`size` characters of `[ -~]` without quote and backslash."""
     if not 0 < len(text) <= size:
         return True
-    for char in text:
-        if not " " <= char <= "~" or char == '"' or char == "\\":
+    # Bytes, not characters: MicroPython keeps each character that it was ever asked for, for good.
+    for byte in text.encode():
+        if not 32 <= byte < 127 or byte == 34 or byte == 92:
             return True
     return False
 

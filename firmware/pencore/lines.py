@@ -30,6 +30,7 @@ FEED_MAX = const(512)
 """Most bytes a LineReader takes at once: bounds the work of one turn of the loop."""
 STOP_BYTE = const(0x18)
 """Anywhere in the stream, outside and inside of lines: stop."""
+_STOP = const(b"\x18")
 
 INT_MIN = -0x80000000
 INT_MAX = 0xFFFFFFFF
@@ -426,6 +427,10 @@ class LineReader:
     def pending(self) -> bool:
         """Return whether the piece is not used up."""
         return self._at < len(self._piece)
+
+    def stop_behind(self) -> bool:
+        """Return whether there is a stop byte in what is not used up."""
+        return self._piece.find(_STOP, self._at) >= 0
 
     def take(self) -> "Optional[bytes]":
         """Return the next line, newline included, or None when the piece is used up; LineRefusal WIRE_TOO_LONG."""

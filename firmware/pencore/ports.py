@@ -101,6 +101,10 @@ class Inputs(Protocol):
     def read(self) -> int:
         """Return the present level of every input as bits TRIGGER STOP CARTRIDGE HOME SERVICE; not debounced."""
 
+    def moved(self) -> int:
+        """Return as bits TRIGGER STOP CARTRIDGE which of these have changed since the last call, however shortly, also
+        while nobody could look."""
+
 
 class Engine(Protocol):
     """Plays stroke tables and owns the guards. Starts nothing without a credit; cannot be asked to exceed a guard.

@@ -9,6 +9,7 @@ from pencore.compat import const
 from pencore.digest import DIGEST_SIZE, ZERO_DIGEST, crc32, equal, sha256, to_hex
 from pencore.faults import Refusal
 from pencore.ledger import ACK, CLOCK, FLAG_CLEARED, INTERRUPT, NO_ZONE, Entry
+from pencore.units import ms_since
 
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
 
 _DATA_BYTES = const(384)
 _LIST_MOST = const(64)
+_LOOKS = const(5)
+_WAIT_MS = const(1000)
+_DOUBLINGS = const(6)
+_WAIT_MOST_MS = const(60_000)
 
 
 class Transfer:
@@ -40,6 +45,34 @@ class Transfer:
         self.size = size
         self.sha256 = digest
         self.data = b""
+
+
+class Denials:
+    """What was wrongly signed, in a row: five are looked at as they come, then each makes the next wait, 1, 2, 4 and at
+    most 60 s. What comes meanwhile is not looked at and prolongs nothing, so that nobody is shut out for longer; the
+    right signature, or a new boot, forgets all.
+    """
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._since_ms = 0
+
+    def look(self, now_ms: int, check: "Callable[[], None]") -> None:
+        """Carry out `check`, which refuses what is wrongly signed; Refusal SIGNATURE_WAIT while it isn't looked at."""
+        if self._count >= _LOOKS:
+            wait_ms = min(_WAIT_MS << min(self._count - _LOOKS, _DOUBLINGS), _WAIT_MOST_MS)
+            passed_ms = ms_since(now_ms, self._since_ms)
+            # What lies more than 24 days back reads as being ahead.
+            if 0 <= passed_ms < wait_ms:
+                raise Refusal(faults.SIGNATURE_WAIT, "hmac", (wait_ms - passed_ms + 999) // 1000)
+        try:
+            check()
+        except Refusal as refusal:
+            if refusal.code == faults.SIGNATURE_WRONG:
+                self._count += 1
+                self._since_ms = now_ms
+            raise
+        self._count = 0
 
 
 # --- small things ----------------------------------------------------------------------------------------------------
@@ -193,9 +226,10 @@ def accept(pen: "Runner", data: bytes) -> None:
     """Make the profile in `data` the loaded one, or refuse it: form, signature, addressee, limits, memory, in this
     order.
     """
-    provision = _provision(pen)
+    _provision(pen)
+    provision = tasks.renew(pen)
     loaded = profile.decode(data)
-    profile.check_signature(data, provision.key_id, provision.key)
+    pen.denials.look(pen.now_ms, lambda: profile.check_signature(data, provision.key_id, provision.key))
     if loaded.serial != provision.serial:
         raise Refusal(faults.PROFILE_SERIAL, "serial")
     account = pen.ledger.open
@@ -299,6 +333,9 @@ def clear(pen: "Runner", _params: "Params") -> "Result":
     """Leave FAULT when its cause is gone; motion needs a new homing all the same."""
     if pen.inputs & signals.STOP:
         raise Refusal(faults.STOP_STILL_PRESSED, "stop")
+    if pen.stop_behind():
+        # It came after this request, however late this is looked at: a stop is the last word.
+        raise Refusal(faults.BUSY, "stop")
     _at_rest(pen)
     if not pen.sound:
         pen.recall()
@@ -319,13 +356,25 @@ def clock_correct(pen: "Runner", params: "Params") -> "Result":
     if pen.session is not None and not pen.session.opened:
         # Its time was checked against the floor that this would move.
         raise Refusal(faults.STATE_FORBIDS, "state", pen.state)
+    pen.denials.look(pen.now_ms, lambda: _check_correction(pen, params))
     floor_s = pen.ledger.time_floor_s
+    if params["time"] < provision.calibrated_at:
+        raise Refusal(faults.TIME_BACK, "time", params["time"], provision.calibrated_at)
+    pen.append([Entry(CLOCK, reserved=floor_s, made=crc32(params["reason"].encode()), aux=params["time"])])
+    # What lies after the corrected time now.
+    pen.untidy = True
+    return {"time_floor": pen.ledger.time_floor_s}
+
+
+def _check_correction(pen: "Runner", params: "Params") -> None:
+    """Refuse a correction that isn't signed as this pen demands."""
+    provision = _provision(pen)
     signature = course.correction_hmac(
         provision.key,
         provision.serial,
         pen.talk.nonce,
         pen.ledger.next_session(),
-        floor_s,
+        pen.ledger.time_floor_s,
         params["time"],
         params["reason"],
     )
@@ -334,10 +383,6 @@ def clock_correct(pen: "Runner", params: "Params") -> "Result":
     expected = to_hex(signature if provision.key_id else ZERO_DIGEST)
     if not equal(expected.encode(), params["hmac"].encode()):
         raise Refusal(faults.SIGNATURE_WRONG, "hmac")
-    if params["time"] < provision.calibrated_at:
-        raise Refusal(faults.TIME_BACK, "time", params["time"], provision.calibrated_at)
-    pen.append([Entry(CLOCK, reserved=floor_s, made=crc32(params["reason"].encode()), aux=params["time"])])
-    return {"time_floor": pen.ledger.time_floor_s}
 
 
 # --- records ---------------------------------------------------------------------------------------------------------

@@ -17,8 +17,8 @@ from pencore.digest import ZERO_DIGEST
 from pencore.faults import Fault, Refusal
 from pencore.ledger import NO_ZONE, Entry, Ledger
 from pencore.lines import FEED_MAX, STOP_BYTE
-from pencore.motion import Motion, trip_code
-from pencore.requests import HANDLERS, Transfer
+from pencore.motion import trip_code
+from pencore.requests import HANDLERS, Denials, Transfer
 from pencore.units import ms_add, ms_since
 
 TYPE_CHECKING = const(False)
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from typing import Any, Optional
 
+    from pencore.motion import Motion
     from pencore.ports import Ports
     from pencore.provision import Provision
 
@@ -66,6 +67,7 @@ class Runner:
         self.trigger = Trigger()
         self.cartridge = CartridgeSwitch()
         self.transfer = Transfer()
+        self.denials = Denials()
         self.talk = Conversation(ports.link, ports.identity.nonce(), self._answer)
         self.now_ms = 0
         self.inputs = 0
@@ -84,6 +86,7 @@ class Runner:
         self._cut_ms = 0
         self._ahead = b""
         self._full = False
+        self._stopped = False
         self._stencil = wire.telemetry_stencil()
         self._values: "list[Optional[int]]" = [0] * len(wire.NOTIFICATIONS["telemetry"])
 
@@ -122,9 +125,7 @@ class Runner:
         self.provision = None
         if store.size(provision.FILE) < 0 and not self.ledger.exists():
             return
-        self.provision = tasks.read_provision(store)
-        bounds = self.provision.bounds
-        self.motion = Motion(self.ports.engine, bounds.geometry, self.provision.backoff_um)
+        bounds = tasks.renew(self).bounds
         self.ledger.replay()
         self.memory.check(self.ledger.courses, self.ledger.cartridges)
         self.head = tasks.read_head(store, self.ledger)
@@ -200,8 +201,9 @@ class Runner:
 
     def _watch_stops(self) -> None:
         """Let stop line, engine trips and late strokes end everything; nothing else is looked at before."""
-        if self.inputs & signals.STOP and self.state != wire.FAULT:
+        if (self.inputs & signals.STOP or self._stopped) and self.state != wire.FAULT:
             raise Fault(faults.STOP_BUTTON)
+        self._stopped = False
         motion = self.motion
         # Until homing has begun, the engine still shows what tripped it before.
         if motion is not None and motion.live and session.is_in(self.state, session.DRIVEN):
@@ -227,10 +229,12 @@ class Runner:
         self.trigger.sample(self.inputs & signals.TRIGGER != 0, self.now_ms)
         self.cartridge.sample(self.inputs & signals.CARTRIDGE != 0, self.now_ms)
         work = self.session
-        at_stake = work is not None and (work.opened or session.is_in(self.state, session.DRIVEN))
+        # What can't be trusted may be an open session's, too.
+        opened = work.opened if work is not None else not self.sound and self.provision is not None
+        at_stake = opened or (work is not None and session.is_in(self.state, session.DRIVEN))
         if at_stake and not self.cartridge.closed and not self.must_seal and self.state != wire.SEALING:
             # With a stroke reserved it ends the session; before that it only ends the arming.
-            self.must_seal = work is not None and work.opened
+            self.must_seal = opened
             raise Fault(faults.CARTRIDGE_OPENED)
         state = self.state
         if state == wire.RUNNING:
@@ -351,7 +355,6 @@ class Runner:
 
     def coasting(self) -> bool:
         """Return whether the carriage may still move: it was cut off, or came home undriven, so short a time ago."""
-        # What lies more than 24 days back reads as being ahead.
         return self._coasting and 0 <= ms_since(self.now_ms, self._cut_ms) < COAST_MS
 
     def write(self, act: "Callable[[], object]") -> None:
@@ -362,9 +365,18 @@ class Runner:
         if not self.at_rest():
             raise Fault(faults.FLASH_IN_MOTION)
         begin_ms = self.ports.clock.now_ms()
+        inputs = self.ports.inputs
+        inputs.moved()
         act()
         # What follows in this turn happens after the write, not at the turn's beginning.
         self.now_ms = self.ports.clock.now_ms()
+        # Nobody can look at the switches during a write: the port remembers.
+        moved = inputs.moved()
+        if moved & signals.TRIGGER:
+            self.trigger.missed(self.now_ms)
+        if moved & signals.CARTRIDGE:
+            self.cartridge.missed()
+        self._stopped = moved & signals.STOP != 0
         spent_ms = max(0, ms_since(self.now_ms, begin_ms))
         self.talk.heard_ms = ms_add(self.talk.heard_ms, spent_ms)
         if self.session is not None and self.session.opened:
@@ -385,9 +397,9 @@ class Runner:
         if outstanding:
             # One a turn: each has its table's check behind it, which takes this CPU some milliseconds.
             most = min(outstanding, motion.queued + 1)
-            # Looked at anew: a write in this turn may have taken a second, in which somebody let go. Whether that was a
-            # release the next turn's sample says.
-            if motion.owed(most) and self.ports.inputs.read() & signals.TRIGGER:
+            # A write in this turn may have taken a second, in which hands moved: the next turn says what comes of it.
+            switches = self.trigger.down and self.cartridge.closed and not self._stopped
+            if motion.owed(most) and switches and self.ports.inputs.read() & signals.TRIGGER:
                 motion.credit(most, work.limit_steps())
                 self._full = True
         elif motion.queued == 0 and self.engine_bits & signals.IDLE:
@@ -547,22 +559,6 @@ class Runner:
         """Return the seconds that the open session has been under power."""
         return self._elapsed_ms // 1000
 
-    def is_paused(self) -> bool:
-        """Return whether the state is PAUSED."""
-        return self.state == wire.PAUSED
-
-    def resync(self) -> None:
-        """Read the journal anew when a write failed half-way, and take its counters for the session in hand."""
-        if self.ledger.stale:
-            self.ledger.replay()
-            work = self.session
-            account = self.ledger.open
-            if work is not None and account is not None:
-                work.adopt(account)
-            elif work is not None and work.opened:
-                # The write that failed was the seal, and it is in flash after all.
-                self.sealed(tasks.read_head(self.ports.store, self.ledger))
-
     def sealed(self, digest: bytes) -> None:
         """The open session is sealed in flash: its record is the chain's head, its cartridge is used."""
         self.head = digest
@@ -578,6 +574,10 @@ class Runner:
     def unheard(self) -> bool:
         """Return whether something of the host's was read and is not worked off."""
         return bool(self._ahead) or self.talk.pending()
+
+    def stop_behind(self) -> bool:
+        """Return whether the host has said stop after the request in hand."""
+        return STOP_BYTE in self._ahead or self.talk.stop_behind()
 
     def _wait_ms(self) -> int:
         if self._task is not None or self.unheard():

@@ -150,6 +150,7 @@ class Session:
         self._outstanding = Counter()
         self._limit_steps = Counter()
         self._others = Counter()
+        self._room = Counter()
 
     # --- what is left ------------------------------------------------------------------------------------------------
     def made(self, zone: int) -> int:
@@ -194,13 +195,15 @@ class Session:
         """Return the strokes `zone` may still make: the least of what zone, session and cartridge allow, never below 0
         (a pen provisioned anew amid a session may allow less than was made).
         """
-        used = self.total()
-        least = min(
-            self.profile.zones[zone].strokes - self.counted(zone),
-            self.profile.strokes - used,
-            self._cartridge_strokes - used,
-        )
+        if zone == self.zone:
+            least = self._room.get() - self.counted(zone)
+        else:
+            least = self._room_of(zone, self.total() - self.counted(zone)) - self.counted(zone)
         return least if least > 0 else 0
+
+    def _room_of(self, zone: int, others: int) -> int:
+        """Return how many strokes `zone` may have in all, when the other zones have had so many."""
+        return min(self.profile.zones[zone].strokes, min(self.profile.strokes, self._cartridge_strokes) - others)
 
     def first_unspent(self) -> int:
         """Return the first zone with strokes left, or NO_ZONE when all are spent."""
@@ -217,8 +220,11 @@ class Session:
         if self.left(zone) <= 0:
             raise Refusal(faults.ZONE_SPENT, "zone", self.counted(zone), self.profile.zones[zone].strokes, zone)
 
-    def enter(self, zone: int, limit_steps: int) -> None:
-        """Make `zone` the zone at work with its depth limit; nothing may be outstanding in the one before."""
+    def enter(self, zone: int, limit_steps: int, profile: "Profile", cartridge_strokes: int) -> None:
+        """Make `zone` the zone at work with its depth limit; nothing may be outstanding in the one before.
+
+        Profile and cartridge's bound come anew from what has a checksum, and what they allow is kept as a counter is.
+        """
         if self.outstanding():
             raise Fault(faults.INTERNAL, zone)
         self.zone = NO_ZONE
@@ -228,7 +234,11 @@ class Session:
         self._forfeited.set(forfeited)
         self._limit_steps.set(limit_steps)
         # Only the zone at work counts on, so that what the others have used is summed up once, not per question.
-        self._others.set(self.account.total() - made - forfeited)
+        others = self.account.total() - made - forfeited
+        self._others.set(others)
+        self.profile = profile
+        self._cartridge_strokes = cartridge_strokes
+        self._room.set(self._room_of(zone, others))
         self.zone = zone
 
     def limit_steps(self) -> int:

@@ -8,7 +8,7 @@ on.
 Allocates one generator per task, one plan per arming or zone change, one record per session. Nothing per stroke.
 """
 
-from pencore import faults, limits, profile, provision, record, session
+from pencore import faults, limits, profile, provision, record, session, wire
 from pencore.compat import const
 from pencore.digest import DIGEST_SIZE, ZERO_DIGEST, crc32
 from pencore.faults import Fault, Refusal
@@ -88,6 +88,16 @@ def read_provision(store: "Store") -> provision.Provision:
         raise Fault(faults.PROVISION_CORRUPT, size) from None
 
 
+def renew(pen: "Runner") -> provision.Provision:
+    """Read the provisioning from flash anew, with all that is made of it, and return it: no bit flipped in memory shall
+    move a limit or home. Only at rest; raises as `read_provision`.
+    """
+    fresh = read_provision(pen.ports.store)
+    pen.provision = fresh
+    pen.motion = Motion(pen.ports.engine, fresh.bounds.geometry, fresh.backoff_um)
+    return fresh
+
+
 def read_session(store: "Store", account: OpenSession) -> bytes:
     """Return the open session's profile as it was loaded; Fault LEDGER_CORRUPT when it isn't the one in the ledger."""
     size = store.size(SESSION_FILE)
@@ -137,18 +147,28 @@ def _settle(pen: "Runner") -> "Iterator[None]":
         yield
 
 
+def _decoded(pen: "Runner", work: Session) -> profile.Profile:
+    """Return the profile decoded anew: its digest proves that it still is the one that was loaded; Fault MEMORY_CORRUPT
+    when it isn't.
+    """
+    try:
+        decoded = profile.decode(pen.profile_data)
+    except Refusal:
+        raise Fault(faults.MEMORY_CORRUPT, work.session) from None
+    if decoded.digest != work.profile.digest:
+        raise Fault(faults.MEMORY_CORRUPT, work.session)
+    return decoded
+
+
 def _plan(pen: "Runner", zone: int) -> "Iterator[None]":
     """Make the table of `zone` from the profile's bytes, load the guards with its limit, and make it the zone at
     work.
     """
     work, motion, _ = _parts(pen)
-    # Anew from flash: a bit flipped in memory in a geometry would deepen the table and its guard alike.
+    # Anew from flash, as in `renew`, which would lose the engine's homing.
     bounds = read_provision(pen.ports.store).bounds
+    checked = _decoded(pen, work)
     try:
-        # Decoded anew: the digest proves that the profile in memory still is the one that was loaded.
-        checked = profile.decode(pen.profile_data)
-        if checked.digest != work.profile.digest:
-            raise Fault(faults.MEMORY_CORRUPT, zone)
         chosen = checked.zones[zone]
         limit_um = limits.effective_um(bounds, chosen.area, checked.depth_um, chosen.depth_um)
         plan = Plan(chosen.depth_um, chosen.rate_per_s, bounds.geometry)
@@ -159,7 +179,7 @@ def _plan(pen: "Runner", zone: int) -> "Iterator[None]":
     while not plan.advance(_PLAN_PIECE):
         yield
     yield from _rest(pen)
-    work.enter(zone, limit_steps)
+    work.enter(zone, limit_steps, checked, bounds.cartridge_strokes)
     motion.arm(plan, limit_steps)
 
 
@@ -171,7 +191,9 @@ def recover(pen: "Runner") -> "Iterator[None]":
 
 
 def tidy(pen: "Runner") -> "Iterator[None]":
-    """Remove what cuts have left: files written beside and not renamed, acknowledged records that are not the last."""
+    """Remove what cuts have left: files written beside and not renamed, acknowledged records that are not the last. Take
+    the sessions of a clock that was corrected since back to its correction.
+    """
     yield from _rest(pen)
     pen.untidy = False
     store = pen.ports.store
@@ -182,6 +204,9 @@ def tidy(pen: "Runner") -> "Iterator[None]":
             yield
             yield from _rest(pen)
             pen.write(_remover(store, name))
+    if pen.memory.ahead(pen.ledger.time_floor_s):
+        yield
+        yield from _shorten_courses(pen)
 
 
 def _remover(store: "Store", name: str) -> "Callable[[], None]":
@@ -196,8 +221,9 @@ def compact(pen: "Runner") -> "Iterator[None]":
 
 def arm(pen: "Runner", zone: int) -> "Iterator[None]":
     """Home, keep the profile in flash, plan the first zone, load the guards: HOMING -> ARMED."""
-    work, motion, _ = _parts(pen)
     yield from _settle(pen)
+    renew(pen)
+    work, motion, _ = _parts(pen)
     motion.home(pen.now_ms)
     yield
     while not motion.homed(pen.now_ms):
@@ -228,6 +254,8 @@ def reserve(pen: "Runner") -> "Iterator[None]":
         yield from _rest(pen)
         pen.write(lambda: pen.memory.remember_cartridge(work.profile.cartridge_id, work.session))
         yield
+        # What the journal is told of the profile must be so of the one in flash, or no boot finds it whole.
+        _decoded(pen, work)
         entries = [Entry(CARTRIDGE, work.session, aux=pen.memory.cartridge_count())]
         entries.extend(work.opening_entries(crc32(pen.profile_data)))
         yield from _append(pen, entries)
@@ -240,7 +268,7 @@ def settle(pen: "Runner") -> "Iterator[None]":
     """Settle the last block; when every zone is spent, seal."""
     yield from _settle(pen)
     work = pen.session
-    if work is not None and pen.is_paused() and work.first_unspent() == NO_ZONE:
+    if work is not None and pen.state == wire.PAUSED and work.first_unspent() == NO_ZONE:
         pen.cut()
         pen.fire(session.FINISH)
         yield from _seal(pen, record.END_SPENT)
@@ -263,7 +291,7 @@ def seal_opened(pen: "Runner") -> "Iterator[None]":
 def log_faults(pen: "Runner") -> "Iterator[None]":
     """Write the faults that the ledger doesn't hold yet, with what became of the strokes."""
     yield from _rest(pen)
-    pen.resync()
+    _resync(pen)
     entries: "list[Entry]" = []
     work = pen.session
     codes = pen.unlogged
@@ -280,6 +308,19 @@ def log_faults(pen: "Runner") -> "Iterator[None]":
     pen.unlogged = pen.unlogged[len(codes) :]
     if work is not None:
         work.settled()
+
+
+def _resync(pen: "Runner") -> None:
+    """Read the journal anew when a write failed half-way, and take its counters for the session in hand."""
+    if pen.ledger.stale:
+        pen.ledger.replay()
+        work = pen.session
+        account = pen.ledger.open
+        if work is not None and account is not None:
+            work.adopt(account)
+        elif work is not None and work.opened:
+            # The write that failed was the seal, and it is in flash after all.
+            pen.sealed(read_head(pen.ports.store, pen.ledger))
 
 
 def _seal(pen: "Runner", reason: int) -> "Iterator[None]":
@@ -306,15 +347,20 @@ def _seal(pen: "Runner", reason: int) -> "Iterator[None]":
     yield
     yield from _rest(pen)
     if pen.memory.courses_crowded():
-        payloads = pen.memory.newest_courses(pen.ledger.time_floor_s)
-        # The ledger hears of the smaller number first: a cut in between leaves more entries than it knows, never fewer.
-        yield from _append(pen, [Entry(COURSE, aux=len(payloads))])
-        yield
-        yield from _rest(pen)
-        pen.write(lambda: pen.memory.keep_courses(payloads))
-        yield
-        yield from _rest(pen)
+        yield from _shorten_courses(pen)
     pen.write(lambda: store.remove(SESSION_FILE))
+
+
+def _shorten_courses(pen: "Runner") -> "Iterator[None]":
+    """Keep the newest session of each course alone, none after the present time floor."""
+    payloads = pen.memory.newest_courses(pen.ledger.time_floor_s)
+    # The ledger hears of the smaller number first: a cut in between leaves more entries than it knows, never fewer.
+    yield from _append(pen, [Entry(COURSE, aux=len(payloads))])
+    yield
+    yield from _rest(pen)
+    pen.write(lambda: pen.memory.keep_courses(payloads))
+    yield
+    yield from _rest(pen)
 
 
 def _make_record(pen: "Runner", reason: int) -> record.Record:

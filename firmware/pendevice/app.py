@@ -74,7 +74,7 @@ class PenPorts:
         # The guards first: they hold the driver off from here on.
         self.guards = Guards()
         self.clock = ChipClock()
-        self.inputs = PinInputs(_input)
+        self.inputs = PinInputs(_input, machine.mem32)
         self.driver = Tmc2209(_driver_line(), _RUN_CURRENT, _HOLD_CURRENT)
         self.player = Player()
         ticks_ms: "Any" = time.ticks_ms

@@ -46,8 +46,8 @@ _KEEP_OSR = const(0xA0C7)
 _KEPT_OSR = const(0xA0E6)
 """The instructions mov(isr, osr) and mov(osr, isr): the stroke program has no use for its ISR."""
 _TRIES = const(4)
-_TAIL_MS = const(50)
-"""Longer than the last three steps of any plan."""
+_TAIL_MS = const(65)
+"""Longer than the last three steps of any plan: 60 ms, of a pen with 20 um a step and 1 mm/s."""
 
 
 def _ring() -> "tuple[bytearray, bytearray]":

@@ -1,18 +1,23 @@
 """What a fault is done to: a pen with its plant, be it the firmware's logic alone or the whole chip. Host only."""
 
-from typing import Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
 
 from pensim.engine import SimEngine
 from pensim.flash import FlashCircuit, FlashImage, SimStore
 from pensim.plant import EdgeFault, Plant
+
+if TYPE_CHECKING:
+    from pensim.faults.damage import Damage
+    from pensim.tap import Tap
 
 
 class CannotBeDone(Exception):
     """This bench can't do the fault, or not now; says why. Nothing has happened."""
 
 
-class Bench(Protocol):
-    """A pen with its plant. What it can't do is CannotBeDone."""
+class Parts(Protocol):
+    """A pen's parts, whether or not there is a pen of them. What can't be done to them is CannotBeDone."""
 
     @property
     def plant(self) -> Plant:
@@ -32,6 +37,9 @@ class Bench(Protocol):
     def fail_driver(self, failed: bool) -> None:
         """Let the motor driver switch itself off and say so, or be well again."""
 
+    def silence_driver(self, silent: bool) -> None:
+        """Cut the motor driver's serial line, or join it again; the driver goes on."""
+
     def set_pin_fault(self, edges: EdgeFault | None) -> None:
         """Let `edges` stand between the stroke program and the chip's STEP pad; None: nothing."""
 
@@ -40,6 +48,116 @@ class Bench(Protocol):
 
     def refuse_space(self, full: bool) -> None:
         """Let every write find the flash full, or have room again."""
+
+
+class Cord(Protocol):
+    """The USB cable, as hands have it."""
+
+    def plug(self) -> None:
+        """Put it in."""
+
+    def unplug(self) -> None:
+        """Pull it."""
+
+
+class HostEnd(Cord, Protocol):
+    """The host's end of it: `pensim.host_end`."""
+
+    @property
+    def tap(self) -> "Tap":
+        """What happens to the bytes on their way."""
+
+    reading: bool
+    """Whether the host takes what the pen says."""
+    clock_off_s: int
+    """By how much the computer's clock is wrong."""
+
+    def arrive(self, data: bytes) -> None:
+        """Let bytes reach the pen's plug, whoever sent them."""
+
+
+class Hands(Protocol):
+    """A pen that hands can be laid on."""
+
+    @property
+    def host(self) -> HostEnd:
+        """Its way to the host."""
+
+    @property
+    def powered(self) -> bool:
+        """Whether the supply is on."""
+
+    @property
+    def usb(self) -> bool:
+        """Whether the USB cable is in."""
+
+    def press(self) -> None:
+        """Press the trigger."""
+
+    def release(self) -> None:
+        """Let it go."""
+
+    def stop_button(self, down: bool) -> None:
+        """Press the stop button, or pull it out again."""
+
+    def service(self, held: bool) -> None:
+        """Hold the service button, or let go."""
+
+    def cartridge(self, closed: bool) -> None:
+        """Close the cartridge holder, or open it."""
+
+    def change_cartridge(self) -> None:
+        """Open and close it."""
+
+    def plug(self, plugged: bool) -> None:
+        """Put the USB cable in, or pull it."""
+
+    def power_cut(self) -> None:
+        """Cut the supply."""
+
+    def power_on(self) -> None:
+        """Switch it on."""
+
+    def reset(self) -> None:
+        """Have the watchdog reset the chip."""
+
+    def hang(self) -> None:
+        """Let the CPU do nothing more."""
+
+    def later(self, what: str, ms: int, act: Callable[[], None]) -> None:
+        """Have `act` done `ms` from now, in place of an earlier act on `what`."""
+
+    def never(self, what: str) -> None:
+        """Take back what was to be done later on `what`."""
+
+
+class Bench(Parts, Hands, Protocol):
+    """A whole pen: its parts, the hands on it, and what goes on inside its chip. What it can't do is CannotBeDone."""
+
+    @property
+    def damage(self) -> "Damage":
+        """What it suffers from."""
+
+    def raise_at(self, call: str, after: int, error: str, next_boot: bool = False) -> None:
+        """Let a port's call ("store.append", or "any") raise once, after `after` of them that work; until a reset.
+
+        `error` names the exception. `next_boot`: not now, but counted from the beginning of the next boot.
+        """
+
+    def spare_calls(self) -> None:
+        """Let every call of a port work again."""
+
+    def start_clock(self, before_ms: int, bits: int) -> None:
+        """Let the next boot have a millisecond clock that is `before_ms` from its wrap at 2**bits."""
+
+    def flip_profile(self, bit: int) -> None:
+        """Flip a bit of the loaded profile in memory, counted from its first byte's lowest."""
+
+    def flip_limit(self, name: str, bit: int) -> None:
+        """Flip a bit of one of the pen's bounds in memory ("ceiling_um", "geometry.lead_um", ...)."""
+
+    def flip_counter(self, name: str, inverse: bool, bit: int) -> None:
+        """Flip a bit of one of the session's counters in memory ("made", ...), of its value or its inverse."""
 
 
 class VirtualParts:
@@ -56,6 +174,10 @@ class VirtualParts:
     def fail_driver(self, failed: bool) -> None:
         """Let the motor driver switch itself off and say so, or be well again."""
         self.plant.fail_driver(failed)
+
+    def silence_driver(self, silent: bool) -> None:
+        """Cut the motor driver's serial line, or join it again; the driver goes on."""
+        self.plant.silence_driver(silent)
 
     def set_pin_fault(self, edges: EdgeFault | None) -> None:
         """Let `edges` stand between the stroke program and the chip's STEP pad; None: nothing."""

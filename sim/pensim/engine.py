@@ -89,6 +89,7 @@ class SimEngine:
         self._allowed_strokes = 0
         self._driver_resets = plant.driver_resets
         self._asked_at = clock.now
+        self._driver_heard = False
         self._pin_fault: EdgeFault | None = None
         plant.attach(self)
 
@@ -98,9 +99,12 @@ class SimEngine:
         self._sync()
         self._watch_driver()
         bits = self._bits
-        if self._flying is None and self._play is None and self._homing is None and not self._waiting:
+        if self._idle():
             bits |= IDLE
         return bits | ENABLED if self._enabled else bits
+
+    def _idle(self) -> bool:
+        return self._flying is None and self._play is None and self._homing is None and not self._waiting
 
     def home(self, cap_steps: int, backoff_steps: int, margin_steps: int, step_ticks: int) -> None:
         """Begin homing, whatever was going on."""
@@ -114,6 +118,9 @@ class SimEngine:
         self._homed = None
         self._load_guards(backoff_steps, 0)
         self._ask_driver()
+        if self._driver_heard and self._plant.driver_silent:
+            # It must have its settings before it is on.
+            self._switch_off(now)
         if self._enabled:
             self._homing = HomingMove(
                 cap_steps, backoff_steps, margin_steps, step_ticks, now, self._plant, self._pass_pins
@@ -200,6 +207,9 @@ class SimEngine:
 
     def disarm(self) -> None:
         """Driver off now, queue flushed."""
+        self._disarm()
+
+    def _disarm(self) -> None:
         self.catch_up()
         self._halt()
         self._armed = False
@@ -229,7 +239,7 @@ class SimEngine:
 
     def shut_down(self) -> None:
         """The chip is reset or loses its supply: the enable falls, everything else is forgotten. Ends this engine."""
-        self.disarm()
+        self._disarm()
         self._evidence.clear()
         self._bits = 0
 
@@ -260,7 +270,8 @@ class SimEngine:
     def flash_operation(self, block: int) -> None:
         """The flash is about to be programmed or erased: only at home and at rest, only with the engine idle."""
         self.catch_up()
-        busy = not self.poll() & IDLE
+        self._watch_driver()
+        busy = not self._idle()
         moving = not self._plant.at_rest()
         x_steps = self._plant.position_steps()
         if busy or moving or x_steps > self._plant.mechanics.home_off_steps:
@@ -318,8 +329,14 @@ class SimEngine:
             self._ask_driver()
 
     def _ask_driver(self) -> None:
-        """Note a driver that was reset under its enable, or reports a fault."""
+        """Note a driver that was reset under its enable, reports a fault, or answers no more; one that never answered
+        since the boot is a plain one that has no line.
+        """
         self._asked_at = self._clock.now
+        if self._plant.driver_silent:
+            self._bits |= DRIVER_FAULT if self._driver_heard else 0
+            return
+        self._driver_heard = True
         if self._enabled and self._plant.driver_resets != self._driver_resets:
             self._bits |= DRIVER_RESET
         if self._plant.driver_failed:

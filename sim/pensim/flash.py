@@ -106,6 +106,7 @@ class FlashImage:
 
     def __init__(self, snapshot: Snapshot | None = None) -> None:
         self.changed: Callable[[int, bytes], None] | None = None
+        self._marks: dict[str, Snapshot] = {}
         self._blocks = [_ERASED_BLOCK] * BLOCK_COUNT if snapshot is None else list(snapshot)
         self._stuck: dict[int, list[tuple[int, int, int]]] = {}
 
@@ -128,6 +129,7 @@ class FlashImage:
         """Return an image of its own with the same cells, stuck ones too; blocks are shared until one changes."""
         twin = FlashImage(tuple(self._blocks))
         twin._stuck = {block: list(cells) for block, cells in self._stuck.items()}
+        twin._marks = dict(self._marks)
         return twin
 
     def read(self, block: int, offset: int, size: int) -> bytes:
@@ -166,6 +168,18 @@ class FlashImage:
         mask = 1 << bit
         self._stuck.setdefault(block, []).append((offset, 0xFF ^ mask, mask if level else 0))
         self._set(block, self._blocks[block])
+
+    def mark(self, name: str) -> None:
+        """Remember under a name what the flash holds now; cheap."""
+        self._marks[name] = self.snapshot()
+
+    def roll_back(self, name: str) -> bool:
+        """Hold again what it held at that mark, but for stuck bits; return False when there is no such mark."""
+        marked = self._marks.get(name)
+        for block, data in enumerate(marked or ()):
+            if data != self._blocks[block]:
+                self._set(block, data)
+        return marked is not None
 
     def _set(self, block: int, data: bytes) -> None:
         for offset, keep, level in self._stuck.get(block, ()):
@@ -398,6 +412,9 @@ class SimStore:
 
     def size(self, name: str) -> int:
         """Return the size of a file in bytes, or -1."""
+        return self._size(name)
+
+    def _size(self, name: str) -> int:
         with self._powered():
             try:
                 return lfs.stat(self._fs, name).size
@@ -416,7 +433,7 @@ class SimStore:
         """Append `data` in one synced write; makes the file, and the folder it lies in."""
         self._need_space()
         folder, slash, _ = name.rpartition("/")
-        if slash and self.size(name) < 0:
+        if slash and self._size(name) < 0:
             self._need_folder(folder)
         with self._opened(name, _APPEND) as file:
             lfs.file_write(self._fs, file, bytes(data))

@@ -16,7 +16,7 @@ def filled_in(page: str, tables: Mapping[str, Callable[[], Iterator[str]]] | Non
 
     `tables`: those of another page than the virtual pen's.
     """
-    tables = tables or {"commands": _commands, "faults": _faults}
+    tables = tables or {"commands": _commands, "faults": _faults, "tiers": _tiers}
     return _PART.sub(lambda part: "\n".join([part[1].rstrip(), "", *tables[part[2]](), "", part[3]]), page)
 
 
@@ -46,11 +46,22 @@ def _commands() -> Iterator[str]:
 
 
 def _faults() -> Iterator[str]:
-    yield "| fault | its parameters | what it does | mended |"
-    yield "|---|---|---|---|"
+    yield "| class | fault | its parameters | what it does | mended |"
+    yield "|---|---|---|---|---|"
+    for name, kinds in faults.classes().items():
+        for kind in kinds:
+            values = "<br>".join(_parameter(parameter) for parameter in faults.parameters(kind))
+            mended = "yes" if faults.can_mend(kind) else "no"
+            yield f"| {name} | `{kind.NAME}` | {values} | {hands.summary_of(kind)} | {mended} |"
+
+
+def _tiers() -> Iterator[str]:
+    yield "| fault | on the whole chip (`sim chip`) |"
+    yield "|---|---|"
     for kind in faults.ALL:
-        values = "<br>".join(_parameter(parameter) for parameter in faults.parameters(kind))
-        yield f"| `{kind.NAME}` | {values} | {hands.summary_of(kind)} | {'yes' if faults.can_mend(kind) else 'no'} |"
+        why = faults.not_on_chip(kind)
+        if why:
+            yield f"| `{kind.NAME}` | {why} |"
 
 
 def _parameter(parameter: faults.Parameter) -> str:

@@ -14,9 +14,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
-from pensim import faults
-from pensim.bench import CannotBeDone
-from pensim.plant import Plant
+from pensim import faults, supply
+from pensim.bench import Bench, CannotBeDone
+from pensim.faults.flash import MARK
 
 Command = Mapping[str, Any]
 Answer = dict[str, Any]
@@ -39,81 +39,12 @@ class BadCommand(ValueError):
     """A command that is none; says why."""
 
 
-class Cord(Protocol):
-    """The USB cable, as hands have it."""
-
-    def plug(self) -> None:
-        """Put it in."""
-
-    def unplug(self) -> None:
-        """Pull it."""
-
-
-class Pen(Protocol):
+class Pen(Bench, Protocol):
     """A pen that hands can be laid on."""
-
-    @property
-    def plant(self) -> Plant:
-        """What there is of it outside the chip."""
-
-    @property
-    def host(self) -> Cord:
-        """Its way to the host."""
-
-    @property
-    def damage(self) -> faults.Damage:
-        """What it suffers from."""
 
     @property
     def crashes(self) -> Sequence[object]:
         """What went wrong inside it until it reset itself, in words, one after the other."""
-
-    @property
-    def powered(self) -> bool:
-        """Whether the supply is on."""
-
-    @property
-    def usb(self) -> bool:
-        """Whether the USB cable is in."""
-
-    def press(self) -> None:
-        """Press the trigger."""
-
-    def release(self) -> None:
-        """Let it go."""
-
-    def stop_button(self, down: bool) -> None:
-        """Press the stop button, or pull it out again."""
-
-    def service(self, held: bool) -> None:
-        """Hold the service button, or let go."""
-
-    def cartridge(self, closed: bool) -> None:
-        """Close the cartridge holder, or open it."""
-
-    def change_cartridge(self) -> None:
-        """Open and close it."""
-
-    def plug(self, plugged: bool) -> None:
-        """Put the USB cable in, or pull it."""
-
-    def power_cut(self) -> None:
-        """Cut the supply."""
-
-    def power_on(self) -> None:
-        """Switch it on."""
-
-    def reset(self) -> None:
-        """Reset the chip."""
-
-    def hang(self) -> None:
-        """Let the CPU do nothing more."""
-
-    def later(self, what: str, ms: int, act: Callable[[], None]) -> None:
-        """Have `act` done `ms` from now, in place of an earlier act on `what`."""
-
-    def never(self, what: str) -> None:
-        """Take back what was to be done later on `what`."""
 
 
 @dataclass(frozen=True)
@@ -273,36 +204,28 @@ def _cartridge_change(pen: Pen, _: Command) -> Answer:
 
 
 def _usb(pen: Pen, command: Command) -> Answer:
-    for_ms = command.get("for_ms")
-    if command["plugged"] and for_ms is not None:
+    if not command["plugged"]:
+        supply.pull_cable(pen, command.get("for_ms", 0))
+    elif "for_ms" in command:
         raise BadCommand("for_ms of usb goes with plugged: false")
-    pen.never("usb")
-    pen.plug(command["plugged"])
-    if for_ms is not None:
-        pen.later("usb", for_ms, lambda: pen.plug(True))
+    else:
+        supply.put_cable_in(pen)
     return {}
 
 
 def _power_cut(pen: Pen, command: Command) -> Answer:
-    pen.never("power")
-    pen.power_cut()
-    # What was on its way through the cable is gone with the pen.
-    pen.host.unplug()
-    if "for_ms" in command:
-        pen.later("power", command["for_ms"], lambda: _switch_on(pen))
+    supply.cut_power(pen, command.get("for_ms", 0))
     return {}
 
 
 def _power_on(pen: Pen, _: Command) -> Answer:
-    pen.never("power")
-    _switch_on(pen)
+    supply.switch_on(pen)
     return {}
 
 
-def _switch_on(pen: Pen) -> None:
-    if pen.usb:
-        pen.host.plug()
-    pen.power_on()
+def _flash_mark(pen: Pen, _: Command) -> Answer:
+    pen.image.mark(MARK)
+    return {}
 
 
 # --- what goes wrong --------------------------------------------------------------------------------------------------
@@ -355,8 +278,10 @@ def _faults(pen: Pen, _: Command) -> Answer:
     known = [
         {
             "name": kind.NAME,
+            "class": kind.CLASS,
             "summary": summary_of(kind),
             "mendable": faults.can_mend(kind),
+            "not_on_chip": faults.not_on_chip(kind),
             "parameters": [
                 {
                     "name": parameter.name,
@@ -490,6 +415,12 @@ TABLE = (
         (Phrase("fault", (), (_NAME, _PARAMETERS)),),
     ),
     Act("mend", "A fault that lasts is mended.", _mend, (_NAME,), (Phrase("mend", (), (_NAME,)),)),
+    Act(
+        "flash_mark",
+        "What the flash holds now is remembered, for `flash-rolled-back`.",
+        _flash_mark,
+        phrases=(Phrase("flash mark"),),
+    ),
     Act("faults", "Tells which faults there are, and which the pen has now.", _faults, phrases=(Phrase("faults"),)),
     Act(
         "zone",

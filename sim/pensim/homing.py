@@ -1,6 +1,6 @@
 """The homing move of the virtual engine, edge by edge: back to the sensor, out until it clears, back. Host only."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 from pensim.plant import Plant
 from pensim.stroke import Pins
@@ -48,13 +48,10 @@ class HomingMove:
 
     def _script(self) -> Iterator[int]:
         """Yield the direction of each edge; the sensor is looked at just before the next."""
-        steps = 0
-        while not self._seen():
-            if steps == self._cap_steps:
-                return
-            yield -1
-            steps += 1
-        self.found_step = steps
+        found = yield from self._towards_home()
+        if found is None:
+            return
+        self.found_step = found
         for _ in range(self._margin_steps):
             yield -1
         steps = 0
@@ -64,12 +61,19 @@ class HomingMove:
             yield 1
             steps += 1
         self.clear_step = steps
+        returned = yield from self._towards_home()
+        if returned is None:
+            return
+        self.return_step = returned
+        for _ in range(self._margin_steps):
+            yield -1
+
+    def _towards_home(self) -> Generator[int, None, int | None]:
+        """Yield edges until the sensor sees home, and return how many; None: so many as there may be were too few."""
         steps = 0
         while not self._seen():
             if steps == self._cap_steps:
-                return
+                return None
             yield -1
             steps += 1
-        self.return_step = steps
-        for _ in range(self._margin_steps):
-            yield -1
+        return steps

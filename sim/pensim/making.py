@@ -22,7 +22,9 @@ _SETTLED_MS = 100
 
 
 class BadWish(ValueError):
-    """A wish that can't be met; `option` is the one to blame, `given` what it said."""
+    """A wish that can't be met: says why in a sentence without its full stop; `option` is the one to blame, `given`
+    what it said.
+    """
 
     def __init__(self, problem: str, option: str, given: str) -> None:
         super().__init__(problem)
@@ -83,9 +85,9 @@ def make(
     it: whether that is used up, its journal knows.
     """
     if wish.blank and wish.key is not None:
-        raise BadWish("a pen that was never provisioned has no key", "--key", str(wish.key[0]))
+        raise BadWish("A pen that was never provisioned has no key", "--key", str(wish.key[0]))
     if wish.serial is not None and wish.serial in taken:
-        raise BadWish(f"a simulated pen {wish.serial} is running already", "--serial", wish.serial)
+        raise BadWish(f"A simulated pen {wish.serial} is running already", "--serial", wish.serial)
     switch_on = switch_on or logic_alone
     if wish.flash is None:
         setup, seed = _setup(wish, {*taken, *doubtful}), wish.seed or 0
@@ -140,7 +142,7 @@ def _free(taken: Collection[str]) -> str:
         serial = f"SIM-{number:04d}"
         if serial not in taken:
             return serial
-    raise BadWish("every serial number up to SIM-9999 is taken", "--serial", "")
+    raise BadWish("Every serial number up to SIM-9999 is taken", "--serial", "")
 
 
 def _setup_there(wish: Wish, file: FlashFile, taken: Collection[str], doubtful: Collection[str]) -> Provision:
@@ -154,10 +156,10 @@ def _setup_there(wish: Wish, file: FlashFile, taken: Collection[str], doubtful: 
     if wish.serial not in (None, setup.serial):
         raise BadWish(f"{file.path} is the flash of pen {setup.serial}", "--serial", str(wish.serial))
     if setup.serial in taken:
-        raise BadWish(f"a simulated pen {setup.serial} is running already", "--flash", str(file.path))
+        raise BadWish(f"A simulated pen {setup.serial} is running already", "--flash", str(file.path))
     if wish.key not in (None, (setup.key_id, setup.key)):
         has = f"with another key, number {setup.key_id}" if setup.key_id else "without a key"
-        raise BadWish(f"the pen in {file.path} was provisioned {has}", "--key", str(file.path))
+        raise BadWish(f"The pen in {file.path} was provisioned {has}", "--key", str(file.path))
     return setup
 
 

@@ -82,6 +82,12 @@ class Drive:
         """Return whether the carriage rests exactly where the field holds it."""
         return not self._lagging and self._direction == 0
 
+    def resting(self) -> bool:
+        """Return whether the carriage lies still: where the field holds it, or against a stop that it is held to."""
+        if self._direction:
+            return False
+        return not self._lagging or (self._relative == 0.0 and self.x in (self._rear, self._front))
+
     def step(self, direction: int, at: int) -> float:
         """Take one STEP edge (+1 down, -1 home) at tick `at`; return the carriage's position."""
         if self._direction:

@@ -61,6 +61,12 @@ class Plant:
         """The mechanics it was made with, whatever has gone wrong since."""
         self.mechanics = Mechanics(self.parameters)
         self.trigger_down = False
+        self.trigger_moved = False
+        """It was pressed or let go since somebody set this back."""
+        self.stop_moved = False
+        """Its button was pressed or pulled since somebody set this back."""
+        self.cartridge_moved = False
+        """Its holder was opened or closed since somebody set this back."""
         self.stop_open = False
         self.cartridge_seated = True
         self.service_held = False
@@ -70,6 +76,8 @@ class Plant:
         self.driver_resets = 0
         """Times the driver lost its supply or was reset: its settings and its place in the cycle are gone."""
         self.driver_failed = False
+        self.driver_silent = False
+        """Its serial line is cut: it goes on, and answers nothing."""
         self.version = 0
         """Grows with every change of parameters."""
         self._attached: Attached | None = None
@@ -207,7 +215,7 @@ class Plant:
     def at_rest(self) -> bool:
         """Return whether the carriage lies still now."""
         self.catch_up()
-        return self._drive.settled() if self.energised else self._coast.resting()
+        return self._drive.resting() if self.energised else self._coast.resting()
 
     def report(self, since_mark: bool = False) -> NeedleReport:
         """Return the oracle's account up to now."""
@@ -237,6 +245,7 @@ class Plant:
     # --- people ------------------------------------------------------------------------------------------------------
     def press_trigger(self, down: bool) -> None:
         """Press or release the trigger."""
+        self.trigger_moved = self.trigger_moved or self.trigger_down != down
         self.trigger_down = down
         self.oracle.trigger(down, self.clock.now)
 
@@ -246,6 +255,7 @@ class Plant:
             return
         self.catch_up()
         self.stop_open = pressed
+        self.stop_moved = True
         self.oracle.stop_line(pressed)
         self._switch(self.clock.now)
         if self._attached is not None:
@@ -253,6 +263,7 @@ class Plant:
 
     def seat_cartridge(self, seated: bool) -> None:
         """Seat the cartridge or take it out."""
+        self.cartridge_moved = self.cartridge_moved or self.cartridge_seated != seated
         self.cartridge_seated = seated
 
     def hold_service(self, held: bool) -> None:
@@ -319,6 +330,11 @@ class Plant:
         self.catch_up()
         self.driver_failed = failed
         self._switch(self.clock.now)
+
+    def silence_driver(self, silent: bool) -> None:
+        """Cut the motor driver's serial line, or join it again."""
+        self.catch_up()
+        self.driver_silent = silent
 
     # --- inside ------------------------------------------------------------------------------------------------------
     def _switch(self, at: int) -> None:

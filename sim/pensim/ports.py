@@ -47,11 +47,14 @@ class Cable:
 
     def room(self) -> int:
         """Return how many bytes fit; none while the host doesn't read or the cable is out."""
+        return self._room()
+
+    def _room(self) -> int:
         return _OUT_ROOM - len(self._to_host) if self.reading and self.plugged else 0
 
     def write(self, data: bytes | memoryview) -> int:
         """Take what fits of `data`; return how much."""
-        taken = min(len(data), self.room())
+        taken = min(len(data), self._room())
         self._short = taken < len(data)
         self._to_host += data[:taken]
         self.received_bytes += taken
@@ -73,7 +76,7 @@ class Cable:
         """Return all that the pen has said since the last call; a pen that had no room for more goes on at once."""
         data = bytes(self._to_host)
         self._to_host.clear()
-        if self._short and self.room():
+        if self._short and self._room():
             # Without a host there is no more room than before: waking the pen for nothing would let no time pass.
             self._short = False
             self._wake()
@@ -119,6 +122,15 @@ class SimInputs:
             bits |= ports.CARTRIDGE
         if plant.service_held:
             bits |= ports.SERVICE
+        return bits
+
+    def moved(self) -> int:
+        """Return which of trigger, stop button and cartridge have changed since the last call."""
+        plant = self._plant
+        bits = ports.TRIGGER if plant.trigger_moved else 0
+        bits |= ports.STOP if plant.stop_moved else 0
+        bits |= ports.CARTRIDGE if plant.cartridge_moved else 0
+        plant.trigger_moved = plant.stop_moved = plant.cartridge_moved = False
         return bits
 
 

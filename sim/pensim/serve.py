@@ -25,6 +25,7 @@ from typing import Protocol
 
 from pencore.units import ms_since
 from pensim import hands
+from pensim.bench import HostEnd
 from pensim.clock import TICKS_PER_MS, VirtualClock
 from pensim.control import Control, Sink
 from pensim.ends import End
@@ -46,7 +47,7 @@ _HEAR_MOST = 4096
 """Bytes that may wait for the pen before no more are taken from the host."""
 
 
-class HostPort(hands.Cord, Protocol):
+class HostPort(HostEnd, Protocol):
     """The host's end of the pen's cable."""
 
     def send(self, data: bytes) -> None:
@@ -239,7 +240,9 @@ class PenServer:
         """Tell of everything that the pen has reset itself for."""
         for error in self.pen.crashes[self._crashes :]:
             self._crashes += 1
-            self._answer({"event": "crashed", "problem": f"{type(error).__name__}: {error}"})
+            # What the firmware raised is told with its name; what became of a chip is told in words.
+            problem = f"{type(error).__name__}: {error}" if isinstance(error, BaseException) else str(error)
+            self._answer({"event": "crashed", "problem": problem})
 
     # --- people ------------------------------------------------------------------------------------------------------
     def _act(self) -> None:

@@ -7,19 +7,20 @@ Nothing is random but what `seed` draws (the nonce of each boot); two worlds wit
 """
 
 import random
-import zlib
 from collections.abc import Callable
 from contextlib import suppress
 
 from pencore import faults, ledger, limits, provision, units, wire
 from pencore.ports import Ports
 from pencore.runner import Runner
-from pensim.bench import VirtualParts
 from pensim.clock import TICKS_PER_MS, TICKS_PER_US, VirtualClock
 from pensim.engine import SimEngine
 from pensim.errors import PowerCut
 from pensim.faults import Damage
+from pensim.faults.flash import POWER_UP as LAST_POWER_UP
 from pensim.flash import FlashDevice, FlashImage, FlashTiming, Operation, SimStore, Snapshot, Torn
+from pensim.host_end import HostEnd
+from pensim.innards import LogicParts
 from pensim.plant import PenParameters, Plant
 from pensim.ports import (
     POWER_UP,
@@ -87,13 +88,12 @@ def write_provision(image: FlashImage, setup: provision.Provision) -> None:
     store.close()
 
 
-class Host:
-    """The host's end of the cable, as a test or a server holds it."""
+class Host(HostEnd):
+    """The host's end of the virtual cable."""
 
     def __init__(self, cable: Cable, heard: Callable[[], None]) -> None:
+        super().__init__(heard)
         self._cable = cable
-        self._heard = heard
-        self._tail = b""
 
     @property
     def reading(self) -> bool:
@@ -104,31 +104,22 @@ class Host:
     def reading(self, reading: bool) -> None:
         self._cable.reading = reading
 
-    def send(self, data: bytes) -> None:
-        """Send bytes. A whole line with the right CRC tells the oracle that the host lives."""
-        self._cable.send(data)
-        lines = (self._tail + data).split(b"\n")
-        self._tail = lines.pop()[-2048:]
-        for line in lines:
-            body, star, crc = line.rpartition(b"*")
-            if star and crc == b"%08x" % zlib.crc32(body):
-                self._heard()
-
-    def receive(self) -> bytes:
-        """Return what the pen has said since the last call."""
-        return self._cable.receive()
-
-    def unplug(self) -> None:
-        """Pull the cable."""
-        self._tail = b""
-        self._cable.unplug()
-
     def plug(self) -> None:
         """Put it back."""
         self._cable.plug()
 
+    def _put(self, data: bytes) -> bool:
+        self._cable.send(data)
+        return self._cable.plugged
 
-class World(VirtualParts):
+    def _take(self) -> bytes:
+        return self._cable.receive()
+
+    def _pull(self) -> None:
+        self._cable.unplug()
+
+
+class World(LogicParts):
     """A virtual pen. `flash`: an earlier `snapshot_flash`, its bytes, or the image itself; without, a freshly
     provisioned pen.
 
@@ -188,6 +179,7 @@ class World(VirtualParts):
         """Switch the supply on; the firmware boots."""
         if not self.powered:
             self.powered = True
+            self.image.mark(LAST_POWER_UP)
             self.plant.supply(True)
             self._boot(POWER_UP)
 
@@ -195,13 +187,16 @@ class World(VirtualParts):
         """Cut the supply: driver and CPU are off at once, the flash keeps what it holds."""
         if self.powered:
             self.powered = False
+            self.spare_calls()
             self.flash.cut(self.torn, self._torn_seed)
             self.engine.shut_down()
             self.plant.supply(False)
             self.store.close()
+            self.damage.unpowered()
 
     def reset(self) -> None:
         """Reset the chip as a watchdog or `machine.reset()` does: the driver goes off, the firmware boots again."""
+        self.spare_calls()
         self.engine.shut_down()
         self.store.close()
         self._boot(WATCHDOG_RESET)
@@ -215,19 +210,18 @@ class World(VirtualParts):
         self.hung = False
         with self._guard:
             self.store = SimStore(self.flash)
-            self.damage.booted()
-            self.runner = Runner(
-                Ports(
-                    clock=SimClock(self.clock),
-                    link=self.cable,
-                    inputs=SimInputs(self.plant),
-                    engine=self.engine,
-                    store=self.store,
-                    watchdog=self.watchdog,
-                    indicator=self.indicator,
-                    identity=SimIdentity(self._rng, cause, self._build),
-                )
+            self.ports = Ports(
+                clock=SimClock(self.clock),
+                link=self.cable,
+                inputs=SimInputs(self.plant),
+                engine=self.engine,
+                store=self.store,
+                watchdog=self.watchdog,
+                indicator=self.indicator,
+                identity=SimIdentity(self._rng, cause, self._build),
             )
+            self.damage.booted()
+            self.runner = Runner(self.ports)
             self.runner.boot(self.clock.now_ms())
 
     def _new_device(self) -> FlashDevice:
@@ -329,8 +323,9 @@ class World(VirtualParts):
 
     def crashed(self, error: Exception) -> bool:
         """Do what the board's root does when the firmware lets `error` through; return whether that is all."""
-        if self._strict:
+        if self._strict and (self.wire is None or error is not self.wire.error):
             return False
+        self.spare_calls()
         self.crashes.append(error)
         self.engine.disarm()
         self.reset()

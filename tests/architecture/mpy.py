@@ -8,6 +8,7 @@ import tomllib
 from pathlib import Path
 
 from pinprick.board.build import build
+from tests.architecture import names
 
 BUDGETS: dict[str, int] = tomllib.loads((Path(__file__).parent / "budgets.toml").read_text(encoding="utf-8"))["mpy"]
 
@@ -32,6 +33,7 @@ def main() -> None:
     lines = [f"{size:8,}  {path}" for path, size in sorted(table.items(), key=lambda item: -item[1])]
     for part, size in totals(table).items():
         lines.append(f"{size:8,}  {'largest file' if part == 'file' else part}, of {BUDGETS[part]:,}")
+    lines.append(f"{len(names.new(build())):8,}  names, of {names.room(names.POOLS):,}")
     sys.stdout.write("\n".join([*lines, ""]))
 
 

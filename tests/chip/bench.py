@@ -9,13 +9,15 @@ from pathlib import Path
 
 from pencore import wire
 from pencore.provision import Provision
-from pensim.chip.files import image_of, with_files
+from pensim.chip.files import with_files
 from pensim.chip.image import Image
 from pensim.chip.pen import ChipPen
+from pensim.chip.target import flash_with
 from pensim.flash import FlashImage, FlashTiming
-from pensim.world import default_provision, parameters_of, write_provision
+from pensim.world import default_provision, parameters_of
 from pinprick.board import image as images
-from pinprick.board.build import MANIFEST, Build
+from pinprick.board.build import Build
+from pinprick.cli.sim_chip import files_of
 from tests.support.bench import Watch
 
 BOOT_MOST_MS = 4000
@@ -32,15 +34,10 @@ def image_at(path: Path) -> Image:
 def flash_of(built: Build, setup: Provision | None, spoilt: Mapping[str, bytes | None] | None = None) -> FlashImage:
     """Return a flash with the firmware and a provisioning (None: a blank pen).
 
-    `spoilt`: files that are put in besides, or removed where None stands.
+    `spoilt`: files that are put in afterwards, or removed where None stands.
     """
-    bare = image_of({})
-    if setup is not None:
-        image = FlashImage()
-        write_provision(image, setup)
-        bare = image.to_bytes()
-    files: dict[str, bytes | None] = {**built.files, MANIFEST: built.manifest, **(spoilt or {})}
-    return FlashImage.from_bytes(with_files(bare, files))
+    flash = flash_with(files_of(built), setup)
+    return FlashImage.from_bytes(with_files(flash.to_bytes(), spoilt)) if spoilt else flash
 
 
 class ChipBench(ChipPen, Watch):
@@ -94,18 +91,3 @@ class ChipBench(ChipPen, Watch):
     def after(self, ms: float, act: Callable[[], None]) -> None:
         """Have `act` done in `ms`, at that very tick."""
         self.clock.after(round(ms * 125_000), act)
-
-    def press(self) -> None:
-        """Press the trigger."""
-        self.history.append((self.clock.now, "press", True))
-        super().press()
-
-    def release(self) -> None:
-        """Let the trigger go."""
-        self.history.append((self.clock.now, "release", False))
-        super().release()
-
-    def cartridge(self, closed: bool) -> None:
-        """Close or open the cartridge holder."""
-        self.history.append((self.clock.now, "cartridge", closed))
-        super().cartridge(closed)

@@ -36,30 +36,34 @@ def firmware() -> Build:
     return build()
 
 
+def _booted(image: Image, firmware: Build) -> ChipBench:
+    pen = ChipBench(image, flash_of(firmware, default_provision()))
+    pen.boot()
+    return pen
+
+
+def _armed(image: Image, firmware: Build) -> ChipBench:
+    pen = _booted(image, firmware)
+    pen.load_new(profiles.TWO_ZONES)
+    pen.arm(0)
+    return pen
+
+
 @pytest.fixture(scope="session")
 def safe_pen(chip_image: Image, firmware: Build) -> ChipBench:
     """Return a pen that is SAFE and greeted. Not to be used but in copies."""
-    pen = ChipBench(chip_image, flash_of(firmware, default_provision()))
-    pen.boot()
-    return pen
+    return _booted(chip_image, firmware)
 
 
 @pytest.fixture(scope="session")
 def armed_pen(chip_image: Image, firmware: Build) -> ChipBench:
     """Return a pen that is ARMED for the first of two zones. Not to be used but in copies."""
-    pen = ChipBench(chip_image, flash_of(firmware, default_provision()))
-    pen.boot()
-    pen.load_new(profiles.TWO_ZONES)
-    pen.arm(0)
-    return pen
+    return _armed(chip_image, firmware)
 
 
 @pytest.fixture(scope="session")
 def running_pen(chip_image: Image, firmware: Build) -> ChipBench:
     """Return a pen in the first stroke of 60, the trigger held. Not to be used but in copies."""
-    pen = ChipBench(chip_image, flash_of(firmware, default_provision()))
-    pen.boot()
-    pen.load_new(profiles.TWO_ZONES)
-    pen.arm(0)
+    pen = _armed(chip_image, firmware)
     pen.running()
     return pen

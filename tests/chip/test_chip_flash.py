@@ -15,6 +15,7 @@ from pensim.bench import Bench
 from pensim.chip.files import NoFiles, files_in, image_of, with_files
 from pensim.chip.flash import FILES_AT, SIZE, ChipFlash, OutsideFiles
 from pensim.chip.image import Image
+from pensim.faults.flash import FlashFailsWrites
 from pensim.flash import (
     BLOCK_SIZE,
     PROGRAM_SIZE,
@@ -392,7 +393,7 @@ def test_the_faults_of_a_virtual_pen_can_be_done_to_this_flash() -> None:
     bus.erase()
     bus.settle()
     assert bus.read(AT, 3) == b"\xff\xff\xfd"
-    failing = faults.FlashFailsWrites()
+    failing = FlashFailsWrites()
     failing.apply(bench)
     bus.program(AT, b"\0")
     bus.settle()

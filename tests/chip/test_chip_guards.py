@@ -135,17 +135,17 @@ def test_a_table_that_has_changed_is_played_no_more(running_pen: ChipBench) -> N
     def trial() -> None:
         pen = running_pen
         moved = Moves(pen)
-        moves.reach(pen, moved, moves.between)
-        moves.reach(pen, moved, moves.extending)
+        # With one queued it might just have been checked, and be credited all the same: another half millisecond.
+        moves.reach_with_two_queued(pen, moved, moves.extending)
         # Of the word that has just been played: what is under way stays as it should be.
         put_word(pen, 1, word(pen, 1) ^ 2)
-        credited = moves.queued(pen)
         begun = len(moved.strokes())
         pen.run_ms(100)
         pen.hold(20)
         assert pen.state() == wire.FAULT
         assert pen.status()["fault"] == faults.TABLE_CORRUPT
-        assert len(moved.strokes()) - begun < credited
+        # The one behind it had been credited before.
+        assert len(moved.strokes()) - begun == 1
         pen.may_coast = True
         pen.check()
 

@@ -18,7 +18,7 @@ from tests.pio.assembler import Program
 from tests.pio.real_assembler import shiftctrl
 from tests.pio.rigs import GUARD_PIO, STROKE_PIO
 
-pytestmark = [pytest.mark.chip, pytest.mark.slow]
+pytestmark = pytest.mark.chip
 
 PROGRAMS: tuple[Program, ...] = (
     STROKE_PIO.stroke,

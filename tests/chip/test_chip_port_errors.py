@@ -8,13 +8,16 @@ import pytest
 from pencore import wire
 from pensim.chip.copies import in_copy
 from pensim.chip.image import Image
+from pensim.chip.inside import wire_of
+from pensim.faults.cpu import OutOfMemory, PortRaises
+from pensim.tripwire import CALLS, RAISED
 from pensim.world import default_provision
 from tests.chip.bench import ChipBench, flash_of
-from tests.chip.tripwire import CALLS, RAISED, is_tripped, set_wire, wired_firmware
+from tests.chip.tripwire import is_tripped, set_wire, wired_firmware
 from tests.chip.witness import Witness, counted, reach
 from tests.support import profiles
 
-pytestmark = [pytest.mark.chip, pytest.mark.slow]
+pytestmark = pytest.mark.chip
 
 OFF_MOST_MS = 30
 """Longest time from what is raised to the driver off: a collection of garbage may come between."""
@@ -62,6 +65,7 @@ TRIED: dict[str, tuple[int, Callable[[ChipBench], None], int]] = {
     "link.room": (wire.RUNNING, nothing, 1),
     "link.write": (wire.RUNNING, nothing, 0),
     "inputs.read": (wire.RUNNING, nothing, 2),
+    "inputs.moved": (wire.ARMED, ChipBench.press, 0),
     "engine.poll": (wire.RUNNING, nothing, 5),
     "engine.home": (wire.LOADED, ask_arm, 0),
     "engine.homing": (wire.LOADED, ask_arm, 5),
@@ -88,7 +92,7 @@ NOBODY_S = ("engine.queued",)
 
 
 def test_every_call_of_every_port_is_tried() -> None:
-    assert CALLS.keys() == TRIED.keys() | {*AT_BOOT, *NOBODY_S}
+    assert {*CALLS} == TRIED.keys() | {*AT_BOOT, *NOBODY_S}
 
 
 def has_counted(pen: ChipBench, made: int) -> bool:
@@ -134,13 +138,42 @@ def is_tried(pen: ChipBench, call: str, raised: str) -> None:
 
 @pytest.mark.parametrize("call", TRIED)
 def test_what_a_port_raises_switches_the_driver_off_and_loses_no_stroke(wired_pen: ChipBench, call: str) -> None:
-    raised = RAISED[CALLS[call] % len(RAISED)]
+    raised = RAISED[wire_of(call) % len(RAISED)]
     in_copy(partial(is_tried, wired_pen, call, raised))
 
 
 @pytest.mark.parametrize("raised", RAISED)
 def test_whatever_is_raised_in_the_middle_of_the_strokes(wired_pen: ChipBench, raised: str) -> None:
     in_copy(partial(is_tried, wired_pen, "engine.take", raised))
+
+
+def test_memory_that_runs_out_anywhere_is_a_reset(wired_pen: ChipBench) -> None:
+    def act() -> None:
+        pen = wired_pen
+        reach(pen, wire.RUNNING)
+        witness = Witness(pen)
+        pen.may_coast = True
+        pen.damage.do(OutOfMemory(after=50))
+        assert pen.run_until(lambda: bool(pen.crashes), TRIPS_MOST_MS, 0.25)
+        assert witness.is_off()
+        assert pen.damage.present() == ()
+        pen.release()
+        pen.keep_inside()
+        witness.keeps_off_until_it_speaks()
+        pen.check()
+
+    in_copy(act)
+
+
+def test_a_wire_that_was_cut_trips_nobody(wired_pen: ChipBench) -> None:
+    def act() -> None:
+        pen = wired_pen
+        set_wire(pen, "inputs.read", 0, "RuntimeError")
+        assert pen.damage.mend(PortRaises.NAME)
+        pen.hold(100)
+        assert not pen.crashes
+
+    in_copy(act)
 
 
 @pytest.mark.parametrize("call", AT_BOOT)

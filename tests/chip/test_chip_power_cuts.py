@@ -23,10 +23,14 @@ from tests.support import profiles
 from tests.support.bench import NoAnswer
 from tests.support.cuts import go_on, tear
 
-pytestmark = [pytest.mark.chip, pytest.mark.slow]
+pytestmark = pytest.mark.chip
 
 FEW_STROKES: tuple[profiles.ZoneSpec, ...] = ((profiles.NOSE, profiles.NONE, 100, 3, 30),)
 PHASES = ("arm", "strokes", "finish", "acknowledge")
+EVERY_WAY = ("strokes",)
+"""Where each way is tried that a cut can leave an operation in: reserving strokes and confirming them. Everywhere would
+be 118 boots of two seconds.
+"""
 CUT_TWICE = 3
 GO_ON_EVERY = 4
 """Of so many cuts after one is the session gone on with, to its end."""
@@ -76,25 +80,17 @@ def play(pen: ChipBench, phases: list[str]) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def booted(chip_image: Image, firmware: Build) -> ChipBench:
-    """Return a pen that is SAFE and greeted. Not to be used but in copies."""
-    pen = ChipBench(chip_image, flash_of(firmware, default_provision()))
-    pen.boot()
-    return pen
-
-
-@pytest.fixture(scope="module")
 def unpowered(chip_image: Image, firmware: Build) -> ChipBench:
     """Return a pen that never had power. Not to be used but in copies."""
     return ChipBench(chip_image, flash_of(firmware, default_provision()))
 
 
 @pytest.fixture(scope="module")
-def run(booted: ChipBench) -> Run:
+def run(safe_pen: ChipBench) -> Run:
     """Return the session, played in a copy."""
 
     def act() -> Run:
-        pen = booted
+        pen = safe_pen
         moments: list[Moment] = []
         phases: list[str] = []
         minded = pen.flash.before
@@ -173,29 +169,64 @@ def is_whole_after_another(pen: ChipBench, run: Run, moment: Moment, flash: Snap
     is_whole_again(pen, run, moment, pen.image.snapshot(), goes_on=True)
 
 
-def cuts(run: Run) -> list[tuple[int, Torn]]:
-    """Return for each operation one way in which a cut leaves it, the ways by turns in an order that a seed draws."""
+@dataclass(frozen=True)
+class Cut:
+    """A cut in the operation `index` of a run, what it leaves of it, and whether the session is gone on with then."""
+
+    index: int
+    torn: Torn
+    goes_on: bool
+
+
+def cuts(run: Run) -> list[Cut]:
+    """Return for each operation one way in which a cut leaves it, the ways by turns in an order that a seed draws; for
+    those of the block of strokes every way that leaves something else than the cuts in it before.
+    """
     ways = list(Torn)
     random.Random(11).shuffle(ways)
-    return [(index, ways[index % len(ways)]) for index in range(len(run.moments))]
+    chosen: list[Cut] = []
+    seen: list[tuple[Snapshot, Mapping[str, int]]] = []
+    for index, moment in enumerate(run.moments):
+        way = ways[index % len(ways)]
+        for torn in (way, *Torn) if moment.phase in EVERY_WAY else (way,):
+            left = run.torn(index, torn), moment.strokes
+            if moment.phase not in EVERY_WAY or left not in seen:
+                seen.append(left)
+                chosen.append(Cut(index, torn, torn is way and index % GO_ON_EVERY == 0))
+    return chosen
 
 
 def test_the_session_changes_the_flash_in_every_phase(run: Run) -> None:
     # What is loaded stays in memory until it is armed.
     assert {moment.phase for moment in run.moments} == set(PHASES)
     assert len(run.moments) > 25
+    tried = cuts(run)
+    assert {cut.index for cut in tried} == set(range(len(run.moments)))
+    block = {index for index, moment in enumerate(run.moments) if moment.phase in EVERY_WAY}
+    assert len({(cut.index, cut.torn) for cut in tried if cut.index in block}) > 2.5 * len(block)
+    assert len(tried) == sum(len(cuts_of(run, phase, torn)) for phase, torn in GROUPS)
+
+
+GROUPS: list[tuple[str, Torn | None]] = [
+    *((phase, None) for phase in PHASES if phase not in EVERY_WAY),
+    *((phase, torn) for phase in EVERY_WAY for torn in Torn),
+]
+"""The cuts in shares for several workers: those of a phase, or of a phase in one way."""
+
+
+def cuts_of(run: Run, phase: str, torn: Torn | None) -> list[Cut]:
+    """Return a share of the cuts."""
+    return [cut for cut in cuts(run) if run.moments[cut.index].phase == phase and torn in (None, cut.torn)]
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("phase", PHASES)
+@pytest.mark.parametrize(("phase", "torn"), GROUPS)
 def test_a_cut_in_any_operation_leaves_a_pen_that_counts_every_stroke(
-    unpowered: ChipBench, run: Run, phase: str
+    unpowered: ChipBench, run: Run, phase: str, torn: Torn | None
 ) -> None:
-    for index, torn in cuts(run):
-        moment = run.moments[index]
-        if moment.phase == phase:
-            goes_on = index % GO_ON_EVERY == 0
-            in_copy(partial(is_whole_again, unpowered, run, moment, run.torn(index, torn), goes_on=goes_on))
+    for cut in cuts_of(run, phase, torn):
+        flash = run.torn(cut.index, cut.torn)
+        in_copy(partial(is_whole_again, unpowered, run, run.moments[cut.index], flash, goes_on=cut.goes_on))
 
 
 def test_a_second_cut_in_the_recovery_changes_nothing(unpowered: ChipBench, run: Run) -> None:
@@ -208,9 +239,9 @@ def test_a_second_cut_in_the_recovery_changes_nothing(unpowered: ChipBench, run:
         in_copy(partial(is_whole_after_another, unpowered, run, moment, flash, number * 3, again))
 
 
-def test_a_cut_in_place_leaves_what_was_worked_out(booted: ChipBench, run: Run) -> None:
+def test_a_cut_in_place_leaves_what_was_worked_out(safe_pen: ChipBench, run: Run) -> None:
     def act(number: int, torn: Torn) -> Snapshot:
-        pen = booted
+        pen = safe_pen
         pen.may_coast = True
         pen.flash.cut_at(run.moments[number].operation.number, torn, run.moments[number].operation.number)
         try:

@@ -20,7 +20,7 @@ from pinprick.board.build import Build
 from tests.chip.bench import ChipBench, flash_of
 from tests.chip.witness import Witness, reach
 
-pytestmark = [pytest.mark.chip, pytest.mark.slow]
+pytestmark = pytest.mark.chip
 
 ATTACH = (b"\r\x03", b"\r\x01", b"\x04", b"\x03\x03", b"\r\x02")
 """What mpremote types, one after the other: interrupt, raw prompt, soft reset, interrupt, friendly prompt."""

@@ -111,3 +111,31 @@ def test_whenever_it_is_released_one_stroke_follows_at_most(armed_pen: ChipBench
     for _ in range(RANDOM_TRIALS):
         wait_ms = seeded.uniform(0, 3 * PERIOD_MS)
         assert in_copy(partial(trial, wait_ms)) <= 1, wait_ms
+
+
+@pytest.mark.parametrize("block", [0, 1])
+def test_let_go_for_a_moment_while_strokes_are_reserved_none_follows(armed_pen: ChipBench, block: int) -> None:
+    """The CPU can't look while it writes; the pads remember. 60 strokes in the zone, blocks of 50."""
+
+    def trial(away_ms: int) -> None:
+        pen = armed_pen
+        pen.release()
+        pen.hold(150)
+        pen.press()
+        if block:
+            pen.hold(1_200)
+            assert 20 < sum(pen.needle_strokes().values()) < 50
+            assert pen.run_until(lambda: sum(pen.needle_strokes().values()) == 50, 1_500, 0.2)
+        assert pen.run_until(lambda: pen.flash.busy, 150, 0.1)
+        pen.release()
+        pen.run_ms(away_ms)
+        pen.press()
+        pen.hold(300)
+        assert sum(pen.needle_strokes().values()) == 50 * block
+        assert pen.state() == wire.PAUSED
+        pen.release()
+        pen.hold(200)
+        pen.check(exact=True)
+
+    for away_ms in (2, 20, 45):
+        in_copy(partial(trial, away_ms))

@@ -6,18 +6,24 @@ import pytest
 
 from pensim.chip.image import Image
 from pensim.chip.target import ChipTargets
-from pensim.faults import FlashFull
+from pensim.faults.cpu import ClockWraps, PortRaises
+from pensim.faults.flash import FlashFull
 from pensim.scenario.form import Path
 from pensim.scenario.report import lines
 from pensim.scenario.run import Outcome, play
 from pensim.scenario.targets import Lacks
-from pinprick.board.build import MANIFEST, Build
+from pinprick.board.build import Build
+from pinprick.cli.sim_chip import files_of
 from tests.support.scenario_files import FILES, FOLDER, read
 
-pytestmark = [pytest.mark.chip, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.chip, pytest.mark.timeout(300)]
 
-LACKING = ("flash-full",)
-"""What can't be done to a chip from outside."""
+LACKING = {
+    "flash-full": FlashFull.NAME,
+    "ports-that-raise": PortRaises.NAME,
+    "clock-wraps-in-a-session": ClockWraps.NAME,
+}
+"""What can't be done to a chip from outside: the file, and its first such fault."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +70,7 @@ SHORT = [path.stem for path in FILES if path.stem not in (*LACKING, *LONG)]
 @pytest.fixture(scope="module")
 def targets(chip_image: Image, firmware: Build) -> ChipTargets:
     """Return what makes pens for scenarios."""
-    return ChipTargets(chip_image, {**firmware.files, MANIFEST: firmware.manifest})
+    return ChipTargets(chip_image, files_of(firmware))
 
 
 def went(targets: ChipTargets, name: str) -> Outcome:
@@ -99,7 +105,7 @@ def test_what_is_left_out_is_there() -> None:
 
 @pytest.mark.parametrize("name", LACKING)
 def test_what_nobody_can_do_to_a_chip_is_refused_before_anything_happens(name: str, targets: ChipTargets) -> None:
-    with pytest.raises(Lacks, match=FlashFull.NAME):
+    with pytest.raises(Lacks, match=LACKING[name]):
         went(targets, name)
 
 

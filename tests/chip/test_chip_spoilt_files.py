@@ -11,20 +11,21 @@ from typing import Any
 import pytest
 
 from pensim.chip.copies import in_copy
-from pensim.chip.files import with_files
 from pensim.chip.image import Image
 from pensim.chip.pen import ENABLE
-from pensim.flash import FlashImage
 from pensim.world import default_provision
 from pinprick.board.build import MANIFEST, PLAIN, Build
 from tests.chip.bench import ChipBench, flash_of
-from tests.chip.witness import Witness
+from tests.chip.moves import Moves
+from tests.chip.witness import PROMPTS, Witness
 
-pytestmark = [pytest.mark.chip, pytest.mark.slow]
+pytestmark = pytest.mark.chip
 
 REFUSED_MOST_MS = 900
 """Longest time from the supply to the reset; a whole build is verified in less."""
 LEDS_AND_BUZZER = range(16, 20)
+SCRIPT_FLIPS = 12
+SPOKEN_MOST_MS = 2500
 
 
 def refuses(image: Image, firmware: Build, spoilt: dict[str, bytes | None], times: int = 1) -> None:
@@ -32,8 +33,7 @@ def refuses(image: Image, firmware: Build, spoilt: dict[str, bytes | None], time
 
     Somebody floods its port with Ctrl-C and Ctrl-D, as soon as there is one.
     """
-    whole = flash_of(firmware, default_provision()).to_bytes()
-    pen = ChipBench(image, FlashImage.from_bytes(with_files(whole, spoilt)))
+    pen = ChipBench(image, flash_of(firmware, default_provision(), spoilt))
     witness = Witness(pen)
     lit: list[int] = []
 
@@ -114,6 +114,41 @@ def test_files_and_folders_that_are_not_the_build_s_are_refused(chip_image: Imag
 
 def test_a_pen_that_refuses_its_files_resets_again_and_again(chip_image: Image, firmware: Build) -> None:
     in_copy(lambda: refuses(chip_image, firmware, {"pencore/session.mpy": None}, times=5))
+
+
+def ends(pen: ChipBench) -> str:
+    """Switch a pen on and return what becomes of it: "reset", "prompt" or "pen"."""
+    witness = Witness(pen)
+    moved = Moves(pen)
+    pen.on_enable = lambda on, at: witness.edges.append((at, on))
+    pen.power_on()
+
+    def told() -> bool:
+        return bool(pen.crashes or pen.host.receive())
+
+    assert pen.run_until(told, SPOKEN_MOST_MS, 2), "neither a pen nor a prompt nor a reset"
+    if not pen.crashes:
+        pen.run_ms(100)
+        pen.host.receive()
+    # Whatever runs there or doesn't: the driver is off, and nothing moves.
+    assert witness.is_off()
+    assert witness.edges == []
+    assert moved.edges == []
+    return "reset" if pen.crashes else "prompt" if any(word in witness.said for word in PROMPTS) else "pen"
+
+
+@pytest.mark.parametrize("path", PLAIN)
+def test_a_flipped_bit_in_a_script_resets_the_pen_or_leaves_a_prompt_with_the_driver_off(
+    chip_image: Image, firmware: Build, path: str
+) -> None:
+    """MicroPython runs both scripts before anybody can look at them: what it can't read leads to its prompt."""
+    draw = random.Random(path)
+    found: list[str] = []
+    for _ in range(SCRIPT_FLIPS):
+        spoilt: dict[str, bytes | None] = {path: flipped(firmware.files[path], draw)}
+        pen = ChipBench(chip_image, flash_of(firmware, default_provision(), spoilt))
+        found.append(in_copy(partial(ends, pen)))
+    assert set(found) == {"reset", "prompt"}
 
 
 def test_a_comment_in_a_script_is_a_build_of_its_own(chip_image: Image, firmware: Build) -> None:

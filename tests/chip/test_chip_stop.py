@@ -179,7 +179,9 @@ def test_only_a_clear_and_a_homing_lead_back_from_a_stop(running_pen: ChipBench,
         assert moved.off_at() is None
         needles = pen.needle_strokes()["1.0"]
         assert needles <= pen.status()["made"][0] + pen.status()["forfeited"][0]
-        pen.stroke_for(120)
+        pen.running()
+        pen.release()
+        pen.hold(400)
         assert pen.needle_strokes()["1.0"] > needles
         pen.check()
 

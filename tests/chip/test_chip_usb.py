@@ -219,6 +219,17 @@ def test_a_chip_that_resets_itself_comes_back_with_the_port_open(console: Consol
     assert console.run("import machine; print(machine.reset_cause())") == "3\r\n"
 
 
+def test_without_power_there_is_no_port_and_with_it_a_new_one(console: Console) -> None:
+    console.host.send(b"print(1)" * 20)
+    console.emulator.power_off()
+    assert (console.host.present, console.host.connected, console.host.unsent) == (False, False, 0)
+    console.run_ms(500)
+    console.host.send(b"to nobody")
+    console.emulator.power_on()
+    assert not console.host.present
+    console.prompt()
+
+
 def test_a_closed_port_stays_closed_over_a_reset(uf2_path: Path) -> None:
     console = Console(uf2_path, opened=False)
     console.run_ms(300)

@@ -1,21 +1,19 @@
 """The firmware with a wire across each call of a port: what is chosen from outside raises there. Host only.
 
-One build serves all: which call, which time and what is raised stand in a scratch register of the chip's watchdog,
-which nobody else uses. It lasts over resets, but for those that take the power; a wire trips once.
+One build serves all: which call, which time and what is raised stand in a register (`pensim.chip.inside.WIRE`). A wire
+trips once.
 """
 
 import ast
-import inspect
-from collections.abc import Mapping
 from typing import Any
 
-from pencore import ports
+from pensim.chip.inside import ANY_WIRE, WIRE, wire_of
+from pensim.faults.cpu import PortRaises
+from pensim.tripwire import CALLS, RAISED
 from pinprick.board.build import Build, build
 from pinprick.firmware import firmware_files
 from tests.chip.bench import ChipBench
 
-RAISED = ("OSError", "MemoryError", "RuntimeError")
-_SCRATCH = 0x4005_800C
 _WIRE = f'''"""Raises what a scratch register asks for."""
 
 import machine
@@ -24,12 +22,13 @@ _RAISED = ({", ".join(RAISED)})
 
 
 def trip(call):
-    cell = machine.mem32[{_SCRATCH}]
-    if cell & 0xFF == call:
+    cell = machine.mem32[{WIRE}]
+    wanted = cell & 0xFF
+    if wanted == call or wanted == {ANY_WIRE}:
         if cell >> 16:
-            machine.mem32[{_SCRATCH}] = cell - 0x10000
+            machine.mem32[{WIRE}] = cell - 0x10000
         else:
-            machine.mem32[{_SCRATCH}] = 0
+            machine.mem32[{WIRE}] = 0
             raise _RAISED[cell >> 8 & 3]("tripped")
 '''
 _MADE_BY = {
@@ -45,20 +44,6 @@ _MADE_BY = {
 """Port -> where it is made for the board."""
 
 
-def _calls() -> dict[str, int]:
-    """Return the number of each call that the ports know, by "port.method"."""
-    names = [
-        f"{port}.{method}"
-        for port in inspect.get_annotations(ports.Ports)
-        for method in vars(getattr(ports, port.capitalize()))
-        if not method.startswith("_")
-    ]
-    return {name: number for number, name in enumerate(names, 1)}
-
-
-CALLS: Mapping[str, int] = _calls()
-
-
 def _wired(source: bytes, made: str, port: str) -> bytes:
     """Return a module's source with a wire as the first statement of each method of the port."""
     lines = source.decode().split("\n")
@@ -70,7 +55,7 @@ def _wired(source: bytes, made: str, port: str) -> bytes:
                 name = f"{port}.{method.name}" if isinstance(method, ast.FunctionDef) else ""
                 if name in CALLS and isinstance(method, ast.FunctionDef):
                     # Behind the documentation, which each of them has.
-                    found.append((method.body[0].end_lineno or 0, f"        trip({CALLS[name]})"))
+                    found.append((method.body[0].end_lineno or 0, f"        trip({wire_of(name)})"))
     assert len(found) == sum(name.startswith(f"{port}.") for name in CALLS), made
     for place, line in sorted(found, reverse=True):
         lines.insert(place, line)
@@ -89,11 +74,10 @@ def wired_firmware() -> Build:
 
 def set_wire(pen: ChipBench, call: str, earlier: int, raised: str) -> None:
     """Have the call raise, after so many that still work."""
-    chip: Any = pen.emulator.chip
-    chip.write_uint32(_SCRATCH, earlier << 16 | RAISED.index(raised) << 8 | CALLS[call])
+    pen.damage.do(PortRaises(call, earlier, raised))
 
 
 def is_tripped(pen: ChipBench) -> bool:
     """Return whether the wire that was set has done it."""
     chip: Any = pen.emulator.chip
-    return not chip.read_uint32(_SCRATCH)
+    return not chip.read_uint32(WIRE)

@@ -129,7 +129,7 @@ def memories(acts: "list[list[Any]]") -> "list[Any]":
         elif what == "cartridge":
             seen.append(kept.remember_cartridge(name, session_id))
         elif what == "compact":
-            kept.keep_courses(kept.newest_courses(0))
+            kept.keep_courses(kept.newest_courses(31_000_000))
         elif what == "cartridge?":
             seen.append(kept.cartridge_session(name))
         else:
@@ -160,7 +160,7 @@ def strokes(budgets: "list[int]", session_budget: int, cartridge: int, acts: "li
     seen: "list[Any]" = []
     for what, number in acts:
         try:
-            _stroke_act(work, book, what, number)
+            _stroke_act(work, book, what, number, cartridge)
         except Refusal as refusal:
             seen.append(told(refusal))
         except Fault as fault:
@@ -170,11 +170,11 @@ def strokes(budgets: "list[int]", session_budget: int, cartridge: int, acts: "li
     return seen + [store.image()]
 
 
-def _stroke_act(work: session.Session, book: ledger.Ledger, what: str, number: int) -> None:
+def _stroke_act(work: session.Session, book: ledger.Ledger, what: str, number: int, cartridge: int) -> None:
     if what == "choose":
         work.choose(number)
     elif what == "enter":
-        work.enter(number % len(work.profile.zones), number)
+        work.enter(number % len(work.profile.zones), number, work.profile, cartridge)
     elif what == "make":
         for _ in range(number):
             work.made_one()

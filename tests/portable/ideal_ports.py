@@ -173,11 +173,28 @@ class Levels:
 
     def __init__(self, engine: "PerfectEngine", level: int) -> None:
         self._engine = engine
-        self.level = level
+        self._level = level
+        self._moved = 0
+
+    @property
+    def level(self) -> int:
+        """The bits but for the sensor's."""
+        return self._level
+
+    @level.setter
+    def level(self, level: int) -> None:
+        self._moved |= (self._level ^ level) & (signals.TRIGGER | signals.STOP | signals.CARTRIDGE)
+        self._level = level
 
     def read(self) -> int:
         """Return the bits."""
         return self.level | (signals.HOME if self._engine.at_home() else 0)
+
+    def moved(self) -> int:
+        """Return which of trigger, stop button and cartridge have changed since the last call."""
+        seen = self._moved
+        self._moved = 0
+        return seen
 
 
 class Evidence:

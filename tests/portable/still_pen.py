@@ -47,6 +47,10 @@ class Levels:
         """Return the bits."""
         return self.bits
 
+    def moved(self) -> int:
+        """Return 0: nothing has changed."""
+        return 0
+
 
 class Cable:
     """The link: gives `piece` once, keeps the last that was written."""

@@ -50,7 +50,7 @@ class SessionMachine(RuleBasedStateMachine):
     @rule(zone=zone_numbers)
     def enter(self, zone: int) -> None:
         self.settle()
-        self.work.enter(zone, 100 + zone)
+        self.work.enter(zone, 100 + zone, self.work.profile, self.cartridge)
         self.zone = zone
 
     @precondition(lambda self: self.at_work() and self.outstanding == 0)

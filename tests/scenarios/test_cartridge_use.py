@@ -2,8 +2,9 @@
 
 from functools import partial
 
-from pencore import course, faults
+from pencore import course, faults, record
 from pencore.faults import Refusal
+from pensim.faults import fault
 from tests.support import flash_files, profiles
 from tests.support.bench import Bench
 
@@ -100,3 +101,25 @@ def test_the_first_reservation_uses_it_with_or_without_a_stroke() -> None:
         assert refused(pen) == faults.CARTRIDGE_USED
         pen.check()
     assert seen == {0, 1}
+
+
+def test_opened_while_the_pen_does_not_trust_its_memory_it_ends_the_session() -> None:
+    """The session is forgotten then, and is there again after a clear: its cartridge may be another one by now."""
+    pen = Bench()
+    pen.load_new(CHEEK)
+    pen.arm()
+    pen.stroke_for(200)
+    before = pen.needle_strokes()
+    pen.damage.do(fault("counter-bit", counter="outstanding", bit=4))
+    pen.run_ms(100)
+    assert pen.status()["fault"] == faults.MEMORY_CORRUPT
+    pen.change_cartridge()
+    pen.run_ms(100)
+    pen.recover_from_fault()
+    pen.run_ms(500)
+    assert pen.status()["session_id"] == 0
+    pen.pull()
+    assert pen.sealed[1].end_reason == record.END_CARTRIDGE
+    assert pen.needle_strokes() == before
+    pen.play_session(CHEEK)
+    pen.check()

@@ -4,13 +4,16 @@ The oracle holds every beginning stroke against that rule by itself (`NO_CONSENT
 a state was left and entered again, is counted here.
 """
 
+from functools import partial
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pencore import faults, wire
 from pensim.clock import TICKS_PER_MS
-from pensim.flash import WORST_TIMING
+from pensim.flash import WORST_TIMING, FlashTiming, Operation
 from pensim.oracle import ConsentRule
 from tests.support import profiles
 from tests.support.bench import Bench
@@ -62,6 +65,142 @@ def test_let_go_while_strokes_are_reserved_nothing_starts(after_ms: int) -> None
     pen.clock.after(after_ms * TICKS_PER_MS, pen.release)
     pen.run_ms(600)
     pen.hold(200)
+    pen.check()
+
+
+SLOW_FLASH = FlashTiming(erase_us=150_000, program_us=60_000, erase_64k_us=2_000_000)
+Hands = tuple[tuple[float, str, Any], ...]
+
+
+class Fidget(Bench):
+    """While flash operation number `at` from `fidget` on is under way, hands do things: (ms after it began, a method of
+    the bench, its argument or None).
+    """
+
+    left = -1
+    hands: Hands = ()
+
+    def fidget(self, at: int, *hands: tuple[float, str, Any]) -> None:
+        self.left, self.hands = at, hands
+
+    def _flash_operation(self, operation: Operation) -> None:
+        super()._flash_operation(operation)
+        if self.left == 0:
+            for after_ms, name, argument in self.hands:
+                act = getattr(self, name)
+                self.clock.after(int(after_ms * TICKS_PER_MS), act if argument is None else partial(act, argument))
+        self.left -= 1
+
+
+def pressed_in(zone: profiles.ZoneSpec) -> Fidget:
+    """Return a pen whose trigger was pressed just now."""
+    pen = Fidget(timing=SLOW_FLASH)
+    pen.load_new((zone,))
+    pen.arm()
+    pen.release()
+    pen.hold(150)
+    pen.press()
+    return pen
+
+
+def at_rest_in(pen: Fidget, state: int) -> None:
+    """Fail unless hands did what they were to do, and the pen is in that state and no stroke too many was made."""
+    assert pen.left < 0, "nothing was written"
+    assert pen.state() == state
+    pen.release()
+    pen.hold(200)
+    pen.check()
+
+
+@pytest.mark.parametrize("away_ms", [1, 10, 31, 80])
+@pytest.mark.parametrize("operation", range(3))
+@pytest.mark.parametrize("block", [0, 1])
+def test_let_go_for_a_moment_while_strokes_are_reserved_nothing_goes_on(
+    block: int, operation: int, away_ms: int
+) -> None:
+    """Pressed again before the write has ended: the pen couldn't look meanwhile, and the press isn't a fresh one."""
+    pen = pressed_in((profiles.NOSE, profiles.NONE, 100, 120, 30))
+    if block:
+        assert pen.run_until(lambda: sum(pen.needle_strokes().values()) == 50, 10_000)
+    pen.fidget(operation, (0.5, "release", None), (away_ms, "press", None))
+    pen.hold(3000)
+    assert sum(pen.needle_strokes().values()) == 50 * block
+    at_rest_in(pen, wire.PAUSED)
+
+
+@pytest.mark.parametrize("after_ms", range(105, 300, 30))
+def test_a_press_that_waits_for_a_write_and_is_let_go_in_it_starts_nothing(after_ms: int) -> None:
+    """A fresh press after a burst, while what became of the burst is still to be written."""
+    pen = pressed_in((profiles.CHEEK, profiles.LEFT, 500, 60, 2))
+    for _ in range(400):
+        if pen.plant.report().total.begun == 2 and pen.plant.depth_um() > 0:
+            break
+        pen.hold(5)
+    pen.release()
+    pen.run_ms(after_ms)
+    pen.press()
+    pen.fidget(0, (2, "release", None), (52, "press", None))
+    pen.hold(2500)
+    assert sum(pen.needle_strokes().values()) == 2
+    at_rest_in(pen, wire.PAUSED)
+
+
+@pytest.mark.parametrize("up_ms", range(20, 200, 12))
+def test_a_release_that_nobody_could_see_whole_is_none(up_ms: int) -> None:
+    """Up at the look before a write and at the one after it, and down in between."""
+    pen = pressed_in((profiles.NOSE, profiles.NONE, 100, 60, 30))
+    assert pen.run_until(lambda: sum(pen.needle_strokes().values()) == 3, 5_000)
+    pen.fidget(0, (1, "press", None), (1 + up_ms, "release", None), (26 + up_ms, "press", None))
+    pen.release()
+    pen.hold(2000)
+    at_rest_in(pen, wire.PAUSED)
+
+
+def test_a_press_that_was_not_taken_lends_its_release_to_no_other() -> None:
+    """At one stroke a second the last one's rest lasts on, and no press is taken meanwhile."""
+    pen = Bench()
+    pen.load_new([(profiles.CHEEK, profiles.LEFT, 300, 50, 1)])
+    pen.arm()
+    pen.hold(200)
+    pen.press()
+    pen.hold(1300)
+    pen.release()
+    pen.hold(150)
+    pen.press()
+    pen.hold(50)
+    pen.release()
+    pen.run_ms(60)
+    pen.press()
+    pen.hold(1500)
+    pen.release()
+    pen.hold(1500)
+    pen.check()
+
+
+# --- other switches during a write ------------------------------------------------------------------------------------
+def test_a_cartridge_that_is_changed_during_a_write_ends_the_session() -> None:
+    pen = pressed_in((profiles.NOSE, profiles.NONE, 100, 120, 30))
+    assert pen.run_until(lambda: sum(pen.needle_strokes().values()) == 50, 10_000)
+    pen.fidget(0, (1, "cartridge", False), (90, "cartridge", True))
+    pen.hold(3000)
+    assert sum(pen.needle_strokes().values()) == 50
+    at_rest_in(pen, wire.FAULT)
+    assert pen.status()["fault"] == faults.CARTRIDGE_OPENED
+
+
+@pytest.mark.parametrize("driven", [False, True])
+def test_a_stop_that_is_only_tapped_during_a_write_stops(driven: bool) -> None:
+    pen = pressed_in((profiles.NOSE, profiles.NONE, 100, 120, 30))
+    if not driven:
+        # The driver goes off with the lease, and what became of the burst is written after it.
+        assert pen.run_until(lambda: sum(pen.needle_strokes().values()) == 10, 10_000)
+        pen.run_ms(2_000)
+    pen.fidget(0, (1, "stop_button", True), (40, "stop_button", False))
+    pen.run_ms(3000)
+    pen.release()
+    pen.hold(200)
+    assert pen.left < 0, "nothing was written"
+    assert pen.status()["fault"] in (faults.STOP_BUTTON, faults.STOP_GUARD)
     pen.check()
 
 

@@ -13,24 +13,20 @@ from pencore.faults import Refusal
 from pencore.ports import Ports
 from pensim import world
 from pensim.clock import TICKS_PER_US
+from pensim.faults.cpu import PortRaises
 from tests.support import profiles
 from tests.support.bench import Bench, NoAnswer
 from tests.support.cuts import go_on
 
 ZONES: tuple[profiles.ZoneSpec, ...] = ((profiles.NOSE, 0, 100, 7, 30), (profiles.CHEEK, 1, 200, 4, 30))
-ERRORS: tuple[type[Exception], ...] = (RuntimeError, MemoryError, ValueError)
+ERRORS = ("RuntimeError", "MemoryError", "ValueError")
 
 
-class Saboteur:
-    """Stands between the firmware and its ports: writes down every call, and raises at one of them.
+class Listener:
+    """Stands between the firmware and its ports, and writes down every call: (port.method, state shown), in order."""
 
-    `calls`: (port.method, state shown) in order.
-    """
-
-    def __init__(self, raise_at: int = -1, error: Exception | None = None) -> None:
+    def __init__(self) -> None:
         self.calls: list[tuple[str, int]] = []
-        self.raise_at = raise_at
-        self.error = error
         self.shown: Callable[[], int] = lambda: wire.BOOT
 
     def wrap(self, **ports: Any) -> Ports:
@@ -39,17 +35,15 @@ class Saboteur:
         return Ports(**{name: _Wrapped(self, name, port) for name, port in ports.items()})
 
     def note(self, name: str) -> None:
-        """Write down one call, or let it fail."""
+        """Write down one call."""
         self.calls.append((name, self.shown()))
-        if len(self.calls) - 1 == self.raise_at and self.error is not None:
-            raise self.error
 
 
 class _Wrapped:
     """A port whose every call is noted before it is made."""
 
-    def __init__(self, saboteur: Saboteur, name: str, port: Any) -> None:
-        self._saboteur = saboteur
+    def __init__(self, listener: Listener, name: str, port: Any) -> None:
+        self._listener = listener
         self._name = name
         self._port = port
 
@@ -57,20 +51,24 @@ class _Wrapped:
         act = getattr(self._port, method)
 
         def call(*arguments: Any) -> Any:
-            self._saboteur.note(f"{self._name}.{method}")
+            self._listener.note(f"{self._name}.{method}")
             return act(*arguments)
 
         return call
 
 
 class Crashing(Bench):
-    """A bench whose root does what the board's does; `off`: whether the driver was off after each reset."""
+    """A bench whose root does what the board's does; `off`: whether the driver was off after each reset.
 
-    def __init__(self, saboteur: Saboteur, patch: pytest.MonkeyPatch) -> None:
+    `planted`: what the calls of its first boot do.
+    """
+
+    def __init__(self, planted: PortRaises | None = None) -> None:
         self.off: list[bool] = []
-        patch.setattr(world, "Ports", saboteur.wrap)
         super().__init__(greet=False, strict=False)
         self.may_coast = True
+        if planted is not None:
+            planted.apply(self)
 
     def crashed(self, error: Exception) -> bool:
         """Reset, and look at the driver."""
@@ -110,12 +108,20 @@ class Crashing(Bench):
 
 def calls_of_a_session(patch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
     """Return every call of a port in an undisturbed session."""
-    saboteur = Saboteur()
-    pen = Crashing(saboteur, patch)
+    listener = Listener()
+    patch.setattr(world, "Ports", listener.wrap)
+    pen = Crashing()
     pen.talk()
     pen.check()
     assert not pen.crashes
-    return saboteur.calls
+    patch.undo()
+    return listener.calls
+
+
+def raising(calls: list[tuple[str, int]], number: int, error: str) -> PortRaises:
+    """Return the fault that lets the call of that number raise, and none before."""
+    name = calls[number][0]
+    return PortRaises(name, sum(call[0] == name for call in calls[:number]), error, next_boot=True)
 
 
 def chosen(calls: list[tuple[str, int]], shard: int, shards: int) -> list[int]:
@@ -134,8 +140,7 @@ def test_an_exception_at_any_call_of_a_port(shard: int, monkeypatch: pytest.Monk
         name for name, _ in calls
     }
     for number in chosen(calls, shard, 4):
-        saboteur = Saboteur(number, ERRORS[number % len(ERRORS)]("planted"))
-        pen = Crashing(saboteur, monkeypatch)
+        pen = Crashing(raising(calls, number, ERRORS[number % len(ERRORS)]))
         try:
             pen.talk()
         except (Refusal, NoAnswer, AssertionError):
@@ -152,7 +157,7 @@ def test_an_error_of_the_flash_at_any_call_of_the_store(shard: int, monkeypatch:
     calls = calls_of_a_session(monkeypatch)
     numbers = [number for number, call in enumerate(calls) if call[0].startswith("store.")]
     for number in numbers[shard::4]:
-        pen = Crashing(Saboteur(number, OSError(5, "planted")), monkeypatch)
+        pen = Crashing(raising(calls, number, "OSError"))
         try:
             pen.talk()
         except (Refusal, NoAnswer, AssertionError):

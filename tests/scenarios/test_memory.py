@@ -352,4 +352,4 @@ def test_scenarios_look_at_needle_wire_and_flash_alone() -> None:
             text = path.read_text(encoding="utf-8")
             if "tests.support.bench" in text and "pen.run" + "ner" in text:
                 readers.add(path.name)
-    assert readers == {"test_ram_bits.py"}
+    assert readers == {"test_ram_limits.py"}

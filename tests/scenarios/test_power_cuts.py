@@ -4,81 +4,52 @@ Whatever is left, the needle has made no more strokes than are counted, no seale
 goes on: resumes, or finishes, and treats the next client.
 """
 
-from functools import cache
-
 import pytest
 
-from pencore import faults, ledger, wire
+from pencore import faults
 from pencore.faults import Refusal
 from pensim.flash import Torn
 from tests.support import profiles
 from tests.support.bench import Bench
-from tests.support.cuts import ONE_STROKE, SHORT, Cut, Recorder, after, aged, go_on
+from tests.support.cuts import ONE_STROKE, SHORT, Cut, Recorded, after, awake, busy_session, go_on, short_session
 
 SHARDS = 4
 TWO_CUT_STRIDE = 97
 
 
-@cache
-def short_session() -> tuple[bytes, tuple[Cut, ...], int]:
-    """Return the profile of a new pen's first session, the cuts from power-up to the acknowledged record, and how many
-    operations those are."""
-    pen = Recorder()
-    data = pen.load_new(SHORT)
-    pen.finish_session()
-    pen.pull()
-    pen.acknowledge()
-    pen.run_ms(500)
-    pen.check(exact=True)
-    return data, tuple(pen.cuts()), pen.operations()
-
-
-@cache
-def busy_session() -> tuple[bytes, tuple[Cut, ...]]:
-    """Return the same of a pen with a past: its journal is compacted in the session, a stop falls into a burst, the
-    record before is acknowledged late."""
-    pen = Recorder(flash=aged(366))
-    pen.play_session(ONE_STROKE)
-    data = pen.load_new(SHORT)
-    pen.arm()
-    pen.stroke_for(300)
-    pen.press()
-    pen.hold(200)
-    pen.send(b"\x18")
-    pen.run_ms(50)
-    pen.release()
-    assert pen.state() == wire.FAULT
-    pen.recover_from_fault()
-    pen.finish_session()
-    pen.pull()
-    pen.acknowledge()
-    pen.run_ms(500)
-    pen.check()
-    assert pen.store.size(ledger.FILE) < 24_576 // 2, "the journal was to be compacted"
-    return data, tuple(pen.cuts())
+def of_each_operation(run: Recorded) -> list[Cut]:
+    """Return one cut of each operation: in turn nothing of it is done, half of it, some bits, all of it."""
+    chosen: dict[int, Cut] = {}
+    for cut in run.cuts:
+        if cut.number not in chosen or cut.torn is list(Torn)[cut.number % len(Torn)]:
+            chosen[cut.number] = cut
+    return list(chosen.values())
 
 
 @pytest.mark.parametrize("shard", range(SHARDS))
 def test_a_cut_at_every_flash_operation_of_a_short_session(shard: int) -> None:
-    data, cuts, _ = short_session()
-    for cut in cuts[shard::SHARDS]:
-        for finish in (False, True):
-            go_on(after(cut, data), data, finish=finish)
+    """One cut of each; the campaign goes through all that each can leave, and both ways to go on."""
+    run = short_session()
+    for cut in of_each_operation(run)[shard::SHARDS]:
+        go_on(awake(run, cut), run.profiles[1], finish=cut.number % 2 == 0)
 
 
 def test_every_operation_was_cut_in_every_way() -> None:
-    """What the shards go through: of each operation all that its torn modes leave, equal flashes taken once."""
-    _, cuts, operations = short_session()
-    assert operations > 50
-    assert [cut.number for cut in cuts if cut.torn is Torn.NONE] == list(range(operations))
-    assert {cut.torn for cut in cuts} == set(Torn)
-    assert max(sum(cut.strokes.values()) for cut in cuts) == 57
+    """What the campaign goes through: of each operation all that its torn modes leave, equal flashes taken once."""
+    run = short_session()
+    assert run.operations > 50
+    assert [cut.number for cut in run.cuts if cut.torn is Torn.NONE] == list(range(run.operations))
+    assert {cut.torn for cut in run.cuts} == set(Torn)
+    assert max(sum(cut.strokes.values()) for cut in run.cuts) == 57
+    chosen = of_each_operation(busy_session())
+    assert [cut.number for cut in chosen] == list(range(busy_session().operations))
+    assert {cut.torn for cut in chosen} == set(Torn)
 
 
 @pytest.mark.parametrize("number", range(0, 60, 9))
 @pytest.mark.parametrize("torn", [Torn.BITS, Torn.ALL])
 def test_a_cut_in_place_leaves_what_the_campaign_takes_it_to_leave(number: int, torn: Torn) -> None:
-    data, cuts, _ = short_session()
+    run = short_session()
     pen = Bench(greet=False)
     pen.cut_at_operation(number, torn, seed=number)
 
@@ -93,43 +64,32 @@ def test_a_cut_in_place_leaves_what_the_campaign_takes_it_to_leave(number: int, 
 
     assert pen.without_power(play)
     left = pen.snapshot_flash()
-    assert left in [cut.flash for cut in cuts if cut.number in (number, number + 1)]
+    assert left in [cut.flash for cut in run.cuts if cut.number in (number, number + 1)]
     assert {name: strokes for name, strokes in pen.needle_strokes().items() if strokes} in [
-        {name: strokes for name, strokes in cut.strokes.items() if strokes} for cut in cuts if cut.number == number
+        {name: strokes for name, strokes in cut.strokes.items() if strokes} for cut in run.cuts if cut.number == number
     ]
-    pen.remember(data)
+    pen.remember(run.profiles[1])
     pen.run_ms(300)
     pen.restart()
-    go_on(pen, data, finish=False)
+    go_on(pen, run.profiles[1], finish=False)
 
 
 @pytest.mark.parametrize("shard", range(SHARDS))
 def test_a_cut_at_every_flash_operation_of_a_pen_with_a_past(shard: int) -> None:
-    data, cuts = busy_session()
-    for number, cut in enumerate(cuts[shard::SHARDS]):
-        bench = after(cut, data, greet=False)
-        bench.power_on()
-        greeting = bench.hello()
-        if greeting["state"] == wire.FAULT:
-            # The stop was in the journal already: a cut is no clear.
-            assert bench.status()["fault"] == faults.OPERATOR_STOP
-            bench.recover_from_fault()
-            bench.hello()
-        if greeting["session_id"] == 1:
-            continue  # of the session before, which the first campaign has cut
-        go_on(bench, data, finish=number % 2 == 0)
+    """As for the short session: one cut of each, of either of the two sessions."""
+    run = busy_session()
+    for cut in of_each_operation(run)[shard::SHARDS]:
+        bench = awake(run, cut)
+        go_on(bench, bench.loaded_data, finish=cut.number % 2 == 0, another=False)
 
 
 @pytest.mark.parametrize("shard", range(SHARDS))
 def test_a_second_cut_at_every_operation_of_the_recovery(shard: int) -> None:
     """Exhaustive, for a session of one stroke: every cut, and every cut of what the next boot writes by itself."""
-    pen = Recorder()
-    data = pen.load_new(ONE_STROKE)
-    pen.finish_session()
-    pen.pull()
-    pen.run_ms(500)
+    run = short_session(ONE_STROKE)
+    data = run.profiles[1]
     pairs = 0
-    for cut in list(pen.cuts())[shard::SHARDS]:
+    for cut in run.cuts[shard::SHARDS]:
         recovering = after(cut, data, greet=False)
         recovering.power_on()
         recovering.run_ms(300)
@@ -142,9 +102,10 @@ def test_a_second_cut_at_every_operation_of_the_recovery(shard: int) -> None:
 @pytest.mark.parametrize("shard", range(SHARDS))
 def test_a_second_cut_while_the_practitioner_goes_on(shard: int) -> None:
     """A sample, spread evenly over all pairs: the second cut falls into resuming, sealing, acknowledging."""
-    data, cuts, _ = short_session()
+    run = short_session()
+    data = run.profiles[1]
     pair = shard
-    for cut in cuts[shard::SHARDS]:
+    for cut in run.cuts[shard::SHARDS]:
         recovering = after(cut, data)
         go_on(recovering, data, finish=False, another=False)
         for again in recovering.cuts():

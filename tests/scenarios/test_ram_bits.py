@@ -1,15 +1,15 @@
 """A bit flips in the pen's memory: in a counter, a limit, the stroke table, the profile. No stroke comes of it.
 
-The only scenario that reaches into the firmware, and only to spoil it; what follows is told by needle, light and wire.
+What follows is told by needle, light and wire.
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
 from pencore import faults, wire
-from pensim.faults import DriverReset
+from pensim.faults.driver import DriverReset
+from pensim.faults.memory import CounterBit, ProfileBit, TableBit
 from tests.support import profiles
 from tests.support.bench import Bench
 
@@ -31,11 +31,6 @@ def burst() -> Bench:
     return pen
 
 
-def insides(pen: Bench) -> Any:
-    """Return the firmware's own objects, to be spoilt."""
-    return pen.runner
-
-
 def stops_within(pen: Bench, strokes: int) -> None:
     """Fail unless the pen stops after so many strokes more, at the most, and for good."""
     before = sum(pen.needle_strokes().values())
@@ -51,22 +46,12 @@ def stops_within(pen: Bench, strokes: int) -> None:
     pen.check()
 
 
-def flip_counter(name: str, half: str, bit: int) -> Callable[[Bench], None]:
-    """Return what flips a bit in one of the two copies of a counter."""
-
-    def act(pen: Bench) -> None:
-        counter = getattr(insides(pen).session, name)
-        setattr(counter, half, getattr(counter, half) ^ 1 << bit)
-
-    return act
-
-
-@pytest.mark.parametrize("bit", [0, 1, 5, 16, 30])
-@pytest.mark.parametrize("half", ["_value", "_inverse"])
-@pytest.mark.parametrize("name", ["_made", "_forfeited", "_outstanding", "_limit_steps"])
-def test_a_flipped_counter_or_limit_ends_the_burst(name: str, half: str, bit: int) -> None:
+@pytest.mark.parametrize("bit", [0, 1, 5, 16, 29])
+@pytest.mark.parametrize("inverse", [False, True])
+@pytest.mark.parametrize("name", ["made", "forfeited", "outstanding", "limit_steps"])
+def test_a_flipped_counter_or_limit_ends_the_burst(name: str, inverse: bool, bit: int) -> None:
     pen = burst()
-    flip_counter(name, half, bit)(pen)
+    CounterBit(name, bit, inverse).apply(pen)
     stops_within(pen, 2)
 
 
@@ -79,13 +64,13 @@ STOPS: dict[str, Callable[[Bench], None]] = {
 }
 
 
-@pytest.mark.parametrize("half", ["_value", "_inverse"])
-@pytest.mark.parametrize("name", ["_made", "_forfeited", "_outstanding"])
+@pytest.mark.parametrize("inverse", [False, True])
+@pytest.mark.parametrize("name", ["made", "forfeited", "outstanding"])
 @pytest.mark.parametrize("stop", STOPS)
-def test_a_flipped_counter_that_is_found_while_another_fault_is_handled(stop: str, name: str, half: str) -> None:
+def test_a_flipped_counter_that_is_found_while_another_fault_is_handled(stop: str, name: str, inverse: bool) -> None:
     """Both in the same instant: the driver is off and the pen in FAULT, and goes on running to say so."""
     pen = burst()
-    flip_counter(name, half, 3)(pen)
+    CounterBit(name, 3, inverse).apply(pen)
     STOPS[stop](pen)
     before = sum(pen.needle_strokes().values())
     pen.run_ms(200)
@@ -108,14 +93,14 @@ def test_a_flipped_counter_that_is_found_while_another_fault_is_handled(stop: st
     pen.check()
 
 
-@pytest.mark.parametrize("name", ["_made", "_forfeited", "_outstanding"])
+@pytest.mark.parametrize("name", ["made", "forfeited", "outstanding"])
 @pytest.mark.parametrize("how", ["the host is gone", "a finish"])
 def test_a_flipped_counter_that_is_found_while_the_driver_is_switched_off(how: str, name: str) -> None:
     pen = burst()
     pen.release()
     pen.hold(300)
     before = pen.needle_strokes()
-    flip_counter(name, "_value", 3)(pen)
+    CounterBit(name, 3).apply(pen)
     if how == "a finish":
         assert pen.refusal("finish") in (faults.MEMORY_CORRUPT, faults.STATE_FORBIDS)
     else:
@@ -134,8 +119,7 @@ def test_a_flipped_counter_that_is_found_while_the_driver_is_switched_off(how: s
 def test_a_flipped_table_is_credited_no_more(place: int) -> None:
     """In the planner's table and in the engine's at once, as they are the same memory on a board."""
     pen = burst()
-    table = insides(pen).motion.plan.table
-    table[place] ^= 1 << place % 8
+    TableBit(8 * place + place % 8).apply(pen)
     stops_within(pen, 2)
 
 
@@ -144,9 +128,7 @@ def test_a_flipped_profile_makes_no_zone_ready(place: int) -> None:
     pen = burst()
     pen.release()
     pen.hold(300)
-    data = bytearray(insides(pen).profile_data)
-    data[place] ^= 1 << place % 8
-    insides(pen).profile_data = bytes(data)
+    ProfileBit(8 * place + place % 8).apply(pen)
     before = pen.needle_strokes()
     pen.keep_inside()
     pen.insist("zone.select", zone=1)

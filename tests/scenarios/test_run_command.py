@@ -222,10 +222,17 @@ def test_a_signal_stops_first(file: Callable[[int, int], str], way: str) -> None
 
 def test_a_key_stops_and_the_run_ends_with_what_to_do(file: Callable[[int, int], str]) -> None:
     with served("tcp", speed=1.0) as pen, running(pen, file(2000, 40)) as terminal:
+        terminal.press("?")
+        terminal.shows("Back to the picture.")
         terminal.press("s")
         at_rest_after_stop(pen)
         assert terminal.exit_code() == 1
-        assert "OPERATOR_STOP 510" in terminal.text
+        last = terminal.text.rpartition("Back to the picture.")[2]
+        # The picture that stays is the one with the counts.
+        assert " of 2,040 strokes" in last
+        assert "OPERATOR_STOP 510" in last
+        assert "strokes left. `pinprick clear`, then `pinprick run" in last
+        assert "or `pinprick finish`" in last
 
 
 def test_a_stopped_session_goes_on_after_a_clear(
@@ -285,7 +292,7 @@ def test_a_pulled_cable_ends_it_and_says_what_the_pen_does(
             assert terminal.exit_code() == 3
             text = terminal.text
         assert "LINK_LOST 1308" in text
-        assert "The pen was RUNNING when last heard of. Hearing nothing, it" in text
+        assert text.count("The pen was RUNNING when last heard of. Hearing nothing, it") == 1
         assert f"`pinprickrun{path}`goesonwithwhatisleft." in text.replace(" ", "")
         until(lambda: pen.state == wire.LOADED, 30)
         pen.operator.begin("release")
@@ -384,7 +391,7 @@ def test_a_full_disk_loses_no_record(
 
     with served("tcp") as pen:
         with monkeypatch.context() as patch:
-            patch.setattr("pinprick.records.store.write_whole", full)
+            patch.setattr("pinprick.records.store.Staged", full)
             with pressing(pen):
                 ran = Run(capsys, "run", file(60, 40), "--port", pen.where, "--json")
         assert (ran.exit, ran.result["error"]["name"]) == (1, "FILE_UNWRITABLE")

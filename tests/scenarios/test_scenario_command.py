@@ -13,10 +13,16 @@ from typing import Any
 import pytest
 
 from pensim.scenario import run
+from pensim.scenario.model import parse
+from pensim.scenario.targets import InProcess
 from pinprick.cli import main
+from pinprick.cli.output import Output
+from pinprick.cli.scenario import Shown
 from pinprick.errors import EXPECTATION_BROKEN, SCENARIO_BAD, TARGET_LACKS
 from tests.support.scenario_files import FOLDER
 from tests.support.served import served
+
+PROFILE = Path(__file__).parents[2] / "examples" / "scalp.toml"
 
 
 @pytest.fixture(autouse=True)
@@ -181,6 +187,57 @@ def test_a_port_without_hands_is_refused_what_needs_them_before_the_first_act(
     error = events[-1]["error"]
     assert (error["code"], error["limit"]) == (TARGET_LACKS, "hands")
     assert "[[act]] number 3: press" in error["message"]
+
+
+def test_each_file_that_the_target_lacks_something_for_is_named_and_none_is_played(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    names = ("transfer-errors", "whole-session", "depth-limits")
+    files = [str(FOLDER / f"{name}.toml") for name in names]
+    with served("tcp") as pen:
+        code, (result,) = run_json(capsys, *files, "--target", pen.where)
+        assert pen.world.cable.sent_bytes == 0
+    assert code == 2
+    assert [(each["file"], each["name"]) for each in result["problems"]] == [
+        (file, "TARGET_LACKS") for file in files[1:]
+    ]
+    for problem in result["problems"]:
+        assert "without this one" in problem["hint"]
+        assert f"sim run {problem['file']} --target inproc" in problem["hint"]
+
+
+@pytest.mark.parametrize(("target", "meant"), [("chop", "chip"), ("in-proc", "inproc"), ("board", ""), ("", "")])
+def test_a_target_that_is_none_is_a_wrong_word(target: str, meant: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code, (result,) = run_json(capsys, str(FOLDER / "whole-session.toml"), "--target", target)
+    assert (code, result["error"]["name"], result["error"]["field"]) == (2, "USAGE", "--target")
+    hint = result["error"]["hint"]
+    assert hint.startswith(f"Did you mean {meant}?" if meant else "A target is inproc, chip")
+    assert "--port" not in hint
+
+
+def test_a_port_of_windows_is_a_target(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_json(capsys, str(FOLDER / "transfer-errors.toml"), "--target", "com99")[0] == 3
+
+
+def test_a_profile_is_said_to_be_one_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    code, (result,) = run_json(capsys, str(PROFILE))
+    assert (code, len(result["problems"])) == (2, 1)
+    assert "session profile" in result["error"]["message"]
+    assert "profile check" in result["error"]["hint"]
+
+
+def test_what_takes_its_time_says_that_it_begins(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shown = Shown(Output(True), slow=True)
+    file = str(FOLDER / "whole-session.toml")
+    scenario = parse(Path(file).read_text(encoding="utf-8"), file, lambda name: (FOLDER / name).read_text())
+    target = InProcess(scenario)
+    with shown.during(scenario, "playing"):
+        assert str(shown.__rich__()) == "whole-session: playing"
+        shown.target = target
+        assert str(shown.__rich__()) == "whole-session: playing, 0.1 s of the chip's time"
+    target.close()
+    said = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert said == [{"event": "begins", "file": file, "what": "playing"}]
 
 
 def test_a_port_without_hands_takes_what_speaks_of_the_wire_alone(capsys: pytest.CaptureFixture[str]) -> None:

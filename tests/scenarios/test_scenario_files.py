@@ -64,16 +64,21 @@ UNREACHED: dict[str, tuple[str, str]] = {
         "a mistake in the firmware itself",
         "tests/unit/test_runner_faults.py::test_a_task_is_not_begun_over_another",
     ),
-    "MEMORY_CORRUPT": (
-        "a flipped bit in the chip's memory",
-        "tests/unit/test_runner_faults.py::test_a_counter_that_is_found_flipped_while_answering",
-    ),
     "FLASH_IN_MOTION": (
         "a mistake in the firmware itself",
         "tests/unit/test_runner_faults.py::test_no_flash_is_written_in_motion_whoever_asks",
     ),
 }
-SERVED = ("whole-session", "depth-limits", "cartridge-rules", "ids-and-nonces", "home-not-found", "flash-full")
+SERVED = (
+    "whole-session",
+    "depth-limits",
+    "cartridge-rules",
+    "ids-and-nonces",
+    "home-not-found",
+    "flash-full",
+    "laptop-clock-wrong",
+    "two-hosts",
+)
 """Files that leave a pen with a clock of its own the room that it needs."""
 
 
@@ -122,7 +127,7 @@ def test_what_no_file_reaches_has_a_test_of_its_own(name: str) -> None:
 
 
 def test_every_fault_of_the_library_is_done_somewhere() -> None:
-    done = {act.do for path in FILES for act in outcome(path).scenario.faults}
+    done = {act.do for path in FILES for act in read(path).faults}
     assert {kind.NAME for kind in ALL} <= done
 
 

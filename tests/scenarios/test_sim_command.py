@@ -153,6 +153,8 @@ def test_objects_before_the_end_of_the_input_are_all_answered_in_order(end: str)
         ("result", None),
     ]
     assert "'after_m'" in said[3]["problem"]
+    assert "Expecting" not in said[2]["problem"]
+    assert "a JSON object on a line of its own" in said[2]["problem"]
 
 
 @pytest.mark.parametrize("command", ["serve", "poke"])
@@ -301,6 +303,25 @@ def test_a_runtime_folder_that_can_not_be_made_is_an_error(runtime: Path, capsys
     runtime.write_text("a file")
     assert main(["sim", "serve", "--json"]) == 2
     assert json.loads(capsys.readouterr().out)["error"]["name"] == "FILE_UNWRITABLE"
+
+
+def test_a_turn_that_cannot_be_waited_for_is_an_error(runtime: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (runtime / "serve.lock").mkdir(parents=True)
+    assert main(["sim", "serve", "--json"]) == 2
+    assert json.loads(capsys.readouterr().out)["error"]["name"] == "FILE_UNWRITABLE"
+
+
+def test_no_word_of_the_user_is_changed_in_what_is_said_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("pen.flash").write_bytes(b"holiday")
+    assert main(["sim", "serve", "--json", "--flash", "pen.flash"]) == 2
+    assert json.loads(capsys.readouterr().out)["error"]["message"].startswith("pen.flash has 7 bytes")
+    assert main(["sim", "poke", "--json", "fault", "home-stuck", "seen"]) == 2
+    message = json.loads(capsys.readouterr().out)["error"]["message"]
+    assert "Fault" not in message
+    assert message[0].isupper()
 
 
 # --- a flash that is kept --------------------------------------------------------------------------------------------

@@ -15,6 +15,18 @@ from pencore import wire
 from pencore.ports import StrokeEvidence
 from pensim import faults
 from pensim.clock import TICKS_PER_MS, TICKS_PER_US
+from pensim.faults.driver import DriverFailed, DriverReset
+from pensim.faults.mechanics import (
+    BrokenSpring,
+    DirectionInverted,
+    EdgesDropped,
+    EdgesExtra,
+    HomeChatter,
+    HomeStuck,
+    LostSteps,
+    WeakMotor,
+)
+from pensim.faults.memory import TableBit
 from pensim.mechanics import PenParameters
 from pensim.oracle import DEPTH_LIMIT, FLASH_IN_MOTION, NEEDLE_OUT
 from tests.support import profiles
@@ -112,26 +124,26 @@ CASES: tuple[Case, ...] = (
         (codes.CARTRIDGE_OPENED,),
         off_ms=20,
     ),
-    of(faults.DriverReset(), codes.DRIVER_RESET, *_LOST, deeper_um=80.0),
-    of(faults.DriverFailed(), codes.DRIVER_FAULT, *_LOST),
-    of(faults.LostSteps(-1), *_LOST, suffix=" homewards"),
-    of(faults.LostSteps(1), *_LOST, deeper_um=80.0, suffix=" downwards"),
-    of(faults.LostSteps(-3), *_LOST, suffix=" homewards, three cycles"),
-    of(faults.HomeStuck(seen=True), codes.HOME_NOT_CLEARED, codes.HOME_LOST, *_LOST, suffix=" on"),
-    of(faults.HomeStuck(seen=False), codes.HOME_LOST, codes.HOME_NOT_CLEARED, *_LOST, suffix=" off"),
-    of(faults.DirectionInverted(), *_TABLE, deeper_um=2600.0),
+    of(DriverReset(), codes.DRIVER_RESET, *_LOST, deeper_um=80.0),
+    of(DriverFailed(), codes.DRIVER_FAULT, *_LOST),
+    of(LostSteps(-1), *_LOST, suffix=" homewards"),
+    of(LostSteps(1), *_LOST, deeper_um=80.0, suffix=" downwards"),
+    of(LostSteps(-3), *_LOST, suffix=" homewards, three cycles"),
+    of(HomeStuck(seen=True), codes.HOME_NOT_CLEARED, codes.HOME_LOST, *_LOST, suffix=" on"),
+    of(HomeStuck(seen=False), codes.HOME_LOST, codes.HOME_NOT_CLEARED, *_LOST, suffix=" off"),
+    of(DirectionInverted(), *_TABLE, deeper_um=2600.0),
     # In full motion a motor without torque is a pen that coasts.
     Case("jam", motor(0.0), motor(1.0), _LOST, deeper_um=COAST_MOST_UM),
-    of(faults.TableBit(0), codes.TABLE_CORRUPT, suffix=" first direction"),
-    of(faults.TableBit(32 * 300), codes.TABLE_CORRUPT, suffix=" a direction on the way out"),
-    of(faults.TableBit(32 * 900), codes.TABLE_CORRUPT, suffix=" a direction on the way back"),
-    of(faults.TableBit(32 * 700 + 20), codes.TABLE_CORRUPT, suffix=" a delay"),
+    of(TableBit(0), codes.TABLE_CORRUPT, suffix=" first direction"),
+    of(TableBit(32 * 300), codes.TABLE_CORRUPT, suffix=" a direction on the way out"),
+    of(TableBit(32 * 900), codes.TABLE_CORRUPT, suffix=" a direction on the way back"),
+    of(TableBit(32 * 700 + 20), codes.TABLE_CORRUPT, suffix=" a delay"),
     # On the way back: against the rear stop, and into the place before; within the window, and shallower.
-    of(faults.EdgesExtra(after=20, count=40), *_TABLE, harmless=True, suffix=" at the pins"),
+    of(EdgesExtra(after=20, count=40), *_TABLE, harmless=True, suffix=" at the pins"),
     Case("flags of no known meaning", speak_in_tongues, speak_plainly, (codes.INTERNAL,)),
     # Two whole cycles that the carriage's inertia may make good.
-    of(faults.EdgesDropped(after=700, count=64), *_TABLE, deeper_um=160.0, harmless=True, suffix=" on the wire"),
-    of(faults.EdgesDropped(after=20, count=64, where="pin"), *_TABLE, deeper_um=160.0, suffix=" at the pins"),
+    of(EdgesDropped(after=700, count=64), *_TABLE, deeper_um=160.0, harmless=True, suffix=" on the wire"),
+    of(EdgesDropped(after=20, count=64, where="pin"), *_TABLE, deeper_um=160.0, suffix=" at the pins"),
 )
 
 
@@ -269,11 +281,11 @@ def test_a_latched_fault_outlives_a_power_cut(case: Case) -> None:
 @pytest.mark.parametrize(
     ("case", "expected"),
     [
-        (faults.HomeStuck(seen=False), codes.HOME_NOT_FOUND),
-        (faults.HomeStuck(seen=True), codes.HOME_NOT_CLEARED),
-        (faults.DirectionInverted(), 0),
-        (faults.WeakMotor(0.0), codes.HOME_NOT_CLEARED),
-        (faults.DriverFailed(), codes.DRIVER_FAULT),
+        (HomeStuck(seen=False), codes.HOME_NOT_FOUND),
+        (HomeStuck(seen=True), codes.HOME_NOT_CLEARED),
+        (DirectionInverted(), 0),
+        (WeakMotor(0.0), codes.HOME_NOT_CLEARED),
+        (DriverFailed(), codes.DRIVER_FAULT),
     ],
     ids=lambda value: getattr(value, "NAME", value),
 )
@@ -299,7 +311,7 @@ def test_a_home_sensor_that_bounces_changes_no_depth_and_no_count(seed: int) -> 
     """Within the window it is played through, beyond it is a fault; either way nothing is deeper or uncounted."""
     pen = Bench()
     pen.load_new(ZONES)
-    faults.HomeChatter(steps=1.0 + seed % 5 * 2, period_us=30 + 40 * (seed // 5), seed=seed).apply(pen)
+    HomeChatter(steps=1.0 + seed % 5 * 2, period_us=30 + 40 * (seed // 5), seed=seed).apply(pen)
     pen.may_coast = True
     pen.insist("arm", zone=None)
     pen.hold(1000)
@@ -324,7 +336,7 @@ def test_nothing_is_written_while_the_needles_are_out(offset_us: int) -> None:
     case = Case("stop", lambda pen: pen.send(b"\x18"), nothing, (codes.OPERATOR_STOP,))
     pen = running(case)
     spring = pen.plant.parameters
-    faults.BrokenSpring().apply(pen)
+    BrokenSpring().apply(pen)
     strike(pen, case, offset_us)
     pen.run_ms(300)
     assert pen.indicator.shown == (wire.FAULT, codes.OPERATOR_STOP)
@@ -367,7 +379,7 @@ def test_nothing_is_written_while_a_late_carriage_comes_home() -> None:
     """The spring brings the needles home only long after the cut: the sensor sees the carriage before it stands."""
     case = Case("stop", lambda pen: pen.send(b"\x18"), nothing, (codes.OPERATOR_STOP,))
     pen = running(case)
-    spring = faults.BrokenSpring()
+    spring = BrokenSpring()
     spring.apply(pen)
     strike(pen, case, 12_000)
     pen.release()

@@ -68,10 +68,9 @@ class Watch(Pen):
 
     `greeting`: the last answer to hello. `loaded`: the profile the pen last took, or None. `sealed`: records pulled so
     far, by session. `notes`: notifications. `strays`: refusals of lines that had no id. `answers`: the answer to
-    each request, by id; `echoes`: whatever else had an id. `history`: all that went into
-    the pen: (tick, "send", bytes) and (tick, name of a hand's act, its level). `earlier`: needle strokes by label that
-    were made before this world began. `may_coast`: this test cuts the driver in motion, so the needle may coast past
-    its limit by no more than `COAST_MOST_UM`.
+    each request, by id; `echoes`: whatever else had an id. `earlier`: needle strokes by label that were made before
+    this world began. `may_coast`: this test cuts the driver in motion, so the needle may coast past its limit by no
+    more than `COAST_MOST_UM`. `may_garble`: it disturbs the cable, so lines may come that are none: `garbled`.
     """
 
     def watch(self, earlier: Mapping[str, int] | None = None) -> None:
@@ -86,9 +85,10 @@ class Watch(Pen):
         self.sealed_data: dict[int, bytes] = {}
         self.notes: list[wire.Message] = []
         self.strays: list[Refusal] = []
-        self.history: list[tuple[int, str, Any]] = []
         self.earlier = dict(earlier or {})
         self.may_coast = False
+        self.may_garble = False
+        self.garbled: list[bytes] = []
         self._nonce = ""
         self._id = 0
         self._hellos = 0
@@ -106,7 +106,6 @@ class Watch(Pen):
     # --- the host: bytes ---------------------------------------------------------------------------------------------
     def send(self, data: bytes) -> None:
         """Send bytes, whatever they are."""
-        self.history.append((self.clock.now, "send", data))
         self.host.send(data)
 
     def listen(self) -> None:
@@ -114,7 +113,13 @@ class Watch(Pen):
         self._heard += self.host.receive()
         *lines, self._heard = self._heard.split(b"\n")
         for line in lines:
-            message = wire.decode_message(line + b"\n", self._asked)
+            try:
+                message = wire.decode_message(line + b"\n", self._asked)
+            except Refusal:
+                if not (self.may_garble or self.host.tap.disturbed):
+                    raise
+                self.garbled.append(line)
+                continue
             if message.kind == wire.NOTIFICATION:
                 self.notes.append(message)
             elif message.id is None:
@@ -233,7 +238,10 @@ class Watch(Pen):
     def load_new(self, zones: Sequence[profiles.ZoneSpec] = profiles.TWO_ZONES, **fields: Any) -> bytes:
         """Change the cartridge, greet, and load a profile for the next session; return its bytes."""
         self.change_cartridge()
-        data = profiles.data(self.hello(), zones, **fields)
+        greeting = self.hello()
+        if self.host.clock_off_s:
+            fields = {"issued_at": profiles.make(greeting).issued_at + self.host.clock_off_s, **fields}
+        data = profiles.data(greeting, zones, **fields)
         self.load(data)
         return data
 
@@ -429,9 +437,13 @@ class Watch(Pen):
 
 
 class Bench(World, Watch):
-    """A virtual pen under watch. Powered and greeted unless `greet` is False; arguments as `World` has them."""
+    """A virtual pen under watch. Powered and greeted unless `greet` is False; arguments as `World` has them.
+
+    `history`: all that went into the pen: (tick, "send", bytes) and (tick, name of a hand's act, its level).
+    """
 
     def __init__(self, *, greet: bool = True, earlier: Mapping[str, int] | None = None, **world: Any) -> None:
+        self.history: list[tuple[int, str, Any]] = []
         super().__init__(book=BOOK, **world)
         self.watch(earlier)
         if greet:
@@ -441,6 +453,11 @@ class Bench(World, Watch):
     def moving(self) -> bool:
         """Return whether a stroke is under way or queued, or the needle is out."""
         return self.plant.depth_um() > 0 or bool(self.engine.queued())
+
+    def send(self, data: bytes) -> None:
+        """Send bytes, whatever they are."""
+        self.history.append((self.clock.now, "send", data))
+        super().send(data)
 
     def press(self) -> None:
         """Press the trigger."""

@@ -2,14 +2,15 @@
 
 While the flash is changed the needle rests at home and nothing is credited, so what a cut leaves is the flash (torn in
 every way), and the needle's strokes so far. From that any number of worlds can start, without playing the way there
-again. `test_power_cuts` also cuts a few in place, and compares.
+again. `test_power_cuts` also cuts a few in place, and compares; the campaign `power` goes through all of them.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
-from pencore import wire
+from pencore import faults, ledger, wire
 from pencore.ledger import CLOCK, Entry, Ledger
 from pensim.flash import FlashDevice, FlashImage, Operation, SimStore, Snapshot, Torn
 from tests.support import profiles
@@ -130,6 +131,70 @@ def go_on(bench: Watch, data: bytes, *, finish: bool, another: bool = True) -> N
         bench.play_session(ONE_STROKE)
         assert session + 1 in bench.sealed
         bench.check()
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A run with all its cuts. `profiles`: what the host loaded, by session; `operations`: of the flash in all."""
+
+    profiles: Mapping[int, bytes]
+    cuts: tuple[Cut, ...]
+    operations: int
+
+
+def awake(run: Recorded, cut: Cut) -> Recorder:
+    """Return the pen that wakes up after `cut` of `run`, greeted, its host at the session that it is in.
+
+    A stop that was in the journal is still in force, for a cut is no clear; it is cleared here.
+    """
+    last = max(run.profiles)
+    bench = after(cut, run.profiles[last])
+    if bench.greeting["state"] == wire.FAULT:
+        assert bench.status()["fault"] == faults.OPERATOR_STOP
+        bench.recover_from_fault()
+        bench.hello()
+    bench.remember(run.profiles[min(bench.greeting["session_id"], last)])
+    return bench
+
+
+@cache
+def short_session(zones: tuple[profiles.ZoneSpec, ...] = SHORT) -> Recorded:
+    """Return a new pen's first session, from power-up to the acknowledged record."""
+    pen = Recorder()
+    data = pen.load_new(zones)
+    pen.finish_session()
+    pen.pull()
+    pen.acknowledge()
+    pen.run_ms(500)
+    pen.check(exact=True)
+    return Recorded({1: data}, tuple(pen.cuts()), pen.operations())
+
+
+@cache
+def busy_session() -> Recorded:
+    """Return the same of a pen with a past: its journal is compacted in the session, a stop falls into a burst, the
+    record before is acknowledged late.
+    """
+    pen = Recorder(flash=aged(366))
+    pen.play_session(ONE_STROKE)
+    before = pen.loaded_data
+    data = pen.load_new(SHORT)
+    pen.arm()
+    pen.stroke_for(300)
+    pen.press()
+    pen.hold(200)
+    pen.send(b"\x18")
+    pen.run_ms(50)
+    pen.release()
+    assert pen.state() == wire.FAULT
+    pen.recover_from_fault()
+    pen.finish_session()
+    pen.pull()
+    pen.acknowledge()
+    pen.run_ms(500)
+    pen.check()
+    assert pen.store.size(ledger.FILE) < 24_576 // 2, "the journal was to be compacted"
+    return Recorded({1: before, 2: data}, tuple(pen.cuts()), pen.operations())
 
 
 def aged(entries: int) -> Snapshot:

@@ -95,6 +95,14 @@ class FakeBoard:
         self.content[path] = data[:-1] + b"!" if path.removesuffix(".new") in self.spoilt else data
         self._end(cut)
 
+    def append(self, path: str, data: bytes) -> None:
+        self.check_open(path)
+        cut = self._cut("append", path)
+        self.content[path] = self.content.get(path, b"") + (
+            data[:-1] + b"!" if path.removesuffix(".new") in self.spoilt else data
+        )
+        self._end(cut)
+
     def rename(self, old: str, new: str) -> None:
         data = self._file(old)
         self.check_open(new)

@@ -12,7 +12,7 @@ import hashlib
 import io
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace, TracebackType
 from typing import Any, Self
 
@@ -42,6 +42,10 @@ class _File(io.BytesIO):
 class FakeRepl:
     """A board at a port. `full` makes its flash take no more; `resets` counts how often it was told to reset,
     `restarts` how often its interpreter was. A folder is taken for a module, unless nothing is on the path.
+
+    Names are bytes in the flash: those of the FakeBoard are text that stands for them, `surrogateescape` where they are
+    no UTF-8. `instead` is asked what is said to a script in place of its output; None leaves that. `floods`: at
+    "start" or in each "answer" it sends without pause until its host hangs up.
     """
 
     def __init__(self, board: FakeBoard) -> None:
@@ -52,6 +56,8 @@ class FakeRepl:
         self.path = ["", ".frozen", "/lib"]
         self.prompt_left = False
         self.lose_after: int | None = None
+        self.instead: Callable[[str], bytes | None] = lambda _script: None
+        self.floods = ""
         self._server = socket.create_server(("127.0.0.1", 0))
         self.port = f"socket://127.0.0.1:{self._server.getsockname()[1]}"
         self._thread = threading.Thread(target=self._serve, daemon=True)
@@ -80,6 +86,8 @@ class FakeRepl:
 
     def _talk(self, connection: socket.socket) -> None:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if self.floods == "start":
+            _flood(connection)
         script = bytearray()
         names = self._names()
         waiting = bytearray()
@@ -112,7 +120,10 @@ class FakeRepl:
                     if self.lose_after < 0:
                         raise _Reset
                 connection.sendall(b"OK")
-                connection.sendall(self._run(script.decode(), names) + b"\x04>")
+                if self.floods == "answer":
+                    _flood(connection)
+                said = self.instead(script.decode())
+                connection.sendall((self._run(script.decode(), names) if said is None else said) + b"\x04>")
                 script.clear()
             else:
                 script.append(byte)
@@ -132,10 +143,10 @@ class FakeRepl:
         modules = {
             "os": SimpleNamespace(
                 ilistdir=self._list,
-                mkdir=lambda path: board.make_folder(path[1:]),
-                rmdir=lambda path: board.remove_folder(path[1:]),
-                rename=lambda old, new: board.rename(old[1:], new[1:]),
-                remove=lambda path: board.remove(path[1:]),
+                mkdir=lambda path: board.make_folder(_named(path)),
+                rmdir=lambda path: board.remove_folder(_named(path)),
+                rename=lambda old, new: board.rename(_named(old), _named(new)),
+                remove=lambda path: board.remove(_named(path)),
             ),
             "sys": SimpleNamespace(implementation=self._implementation(), path=self.path),
             "machine": SimpleNamespace(reset=self._reset),
@@ -155,22 +166,37 @@ class FakeRepl:
         version = (*(int(number) for number in about.version.split(".")), "")
         return SimpleNamespace(version=version, _build=about.board, _machine=about.machine)
 
-    def _list(self, folder: str) -> Iterator[tuple[str, int, int, int]]:
-        inside = f"{folder[1:]}/" if folder != "/" else ""
+    def _list(self, folder: str | bytes) -> Iterator[tuple[str | bytes, int, int, int]]:
+        """Yield what lies in a folder, by names of the type that the folder's was given in; text has to be UTF-8."""
+        inside = f"{_named(folder)}/" if _named(folder) else ""
         for paths, kind in ((self.board.dirs, _FOLDER), (set(self.board.content), 0x8000)):
             for path in sorted(paths):
                 name = path.removeprefix(inside)
                 if path.startswith(inside) and "/" not in name:
-                    yield name, kind, 0, 0
+                    raw = name.encode(errors="surrogateescape")
+                    yield raw if isinstance(folder, bytes) else raw.decode(), kind, 0, 0
 
-    def _open(self, path: str, mode: str = "r") -> io.BytesIO:
-        if mode == "wb":
+    def _open(self, name: str | bytes, mode: str = "r") -> io.BytesIO:
+        path = _named(name)
+        if mode in ("wb", "ab"):
             if self.full:
                 raise OSError(errno.ENOSPC, "ENOSPC")
-            self.board.check_open(path[1:])
-            return _File(self.board, path[1:], b"")
-        return io.BytesIO(self.board.read(path[1:]))
+            self.board.check_open(path)
+            file = _File(self.board, path, self.board.content.get(path, b"") if mode == "ab" else b"")
+            file.seek(0, io.SEEK_END)
+            return file
+        return io.BytesIO(self.board.read(path))
 
     def _reset(self) -> None:
         self.resets += 1
         raise _Reset
+
+
+def _named(path: str | bytes) -> str:
+    """Return the FakeBoard's name of an absolute path."""
+    return (path if isinstance(path, str) else path.decode(errors="surrogateescape"))[1:]
+
+
+def _flood(connection: socket.socket) -> None:
+    while True:
+        connection.sendall(b"x" * 4096)

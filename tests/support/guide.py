@@ -47,6 +47,7 @@ VARIES: tuple[tuple[str, str, str], ...] = (
     ("durations", r"\b\d+:\d\d min with power on", "MIN"),
     ("ages", r"\b\d+ days (ago|before)\b", "AGE"),
     ("digests and builds", r"\b[0-9a-f]{16}([0-9a-f]{48})?\b", "HEX"),
+    ("fingerprints of keys", r"\bfingerprint [0-9a-f]{8}\b", "fingerprint HEX"),
     ("free TCP ports", r"127\.0\.0\.1:\d+", "127.0.0.1:PORT"),
     ("ages in JSON", r'"calibration_age_days":\d+', '"calibration_age_days":AGE'),
 )
@@ -181,6 +182,8 @@ class Shell:
             "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}",
             # Relative, so that the pages show the same paths wherever they are made.
             "PINPRICK_DATA_DIR": "data",
+            # The same on every computer, and nobody's own keyring is touched.
+            "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring",
             "PINPRICK_RUNTIME_DIR": "run",
             "COLUMNS": str(COLUMNS),
             "LC_ALL": "C.UTF-8",

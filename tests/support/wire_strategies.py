@@ -54,7 +54,7 @@ def messages() -> st.SearchStrategy[Sent]:
     return st.one_of(results + [_sent(name, params) for name, params in wire.NOTIFICATIONS.items()])
 
 
-_ODD_VALUES = [
+ODD_VALUES = [
     *("0", "1", "31", "32", "-1", "-0", "+1", "01", "1.0", "1e3", "1E3", "4294967295", "4294967296", "-2147483648"),
     *("-2147483649", "9" * 400, "true", "false", "null", "nul", "NaN", "Infinity", "[]", "[1]", "[1,]", "[,1]", "{}"),
     *(
@@ -74,7 +74,7 @@ _ODD_VALUES = [
     ),
     *(f'"{NONCE}"', f'"{NONCE.upper()}"', '"\x7f"', '"\xe4"', "[1, 2]", "[1,true]", '"' + "0" * 64 + '"'),
 ]
-_KEYS = ["jsonrpc", "id", "method", "params", "nonce", "zone", "size", "extra", "", 'a"b', "Zone"]
+KEYS = ["jsonrpc", "id", "method", "params", "nonce", "zone", "size", "extra", "", 'a"b', "Zone"]
 
 
 @st.composite
@@ -106,7 +106,7 @@ def _put_after(draw: st.DrawFn, body: str, colons: list[int]) -> str:
     end = start
     while end < len(body) and body[end] not in ",}":
         end += 1
-    return body[:start] + draw(st.sampled_from(_ODD_VALUES) | st.integers().map(str)) + body[end:]
+    return body[:start] + draw(st.sampled_from(ODD_VALUES) | st.integers().map(str)) + body[end:]
 
 
 def _members_moved(draw: st.DrawFn, body: str) -> str:
@@ -117,12 +117,12 @@ def _members_moved(draw: st.DrawFn, body: str) -> str:
 
 def _other_key(draw: st.DrawFn, body: str) -> str:
     keys = body.split('"')
-    return body.replace(f'"{draw(st.sampled_from(keys))}"', f'"{draw(st.sampled_from(_KEYS))}"', 1)
+    return body.replace(f'"{draw(st.sampled_from(keys))}"', f'"{draw(st.sampled_from(KEYS))}"', 1)
 
 
 def _member_more(draw: st.DrawFn, body: str) -> str:
     at = draw(st.sampled_from([at for at, character in enumerate(body) if character in ",}"] or [0]))
-    return f'{body[:at]},"{draw(st.sampled_from(_KEYS))}":{draw(st.sampled_from(_ODD_VALUES))}{body[at:]}'
+    return f'{body[:at]},"{draw(st.sampled_from(KEYS))}":{draw(st.sampled_from(ODD_VALUES))}{body[at:]}'
 
 
 def _text_in(draw: st.DrawFn, body: str) -> str:

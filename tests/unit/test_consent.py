@@ -183,16 +183,30 @@ def test_a_consent_has_its_release_behind_it(start_ms: int, spans: list[tuple[bo
 
 def consents(levels: list[bool]) -> bool:
     """Return whether these samples, one a millisecond since rearming, end in a consent."""
-    down = 0
-    while down < len(levels) and levels[len(levels) - 1 - down]:
-        down += 1
     released = False
-    up = 0
-    for level in levels[: len(levels) - down]:
-        up = 0 if level else up + 1
+    up = down = 0
+    for level in levels:
+        if level:
+            up, down = 0, down + 1
+            continue
+        # Bounces amid a long release don't undo it; a press that nobody took does.
+        released = released and down < 10
+        up, down = up + 1, 0
         released = released or up >= 101
-    # A press amid a long release doesn't undo it; only a new state does.
     return released and down >= 11
+
+
+def test_a_press_that_was_looked_at_once_takes_the_release_before_it() -> None:
+    """The next look finds it up again: in between flash was written."""
+    trigger = Trigger()
+    trigger.sample(UP, 0)
+    trigger.rearm(0)
+    trigger.sample(UP, 150)
+    trigger.sample(DOWN, 200)
+    trigger.sample(UP, 262)
+    trigger.sample(DOWN, 312)
+    trigger.sample(DOWN, 325)
+    assert not trigger.wants()
 
 
 # --- the cartridge switch ---------------------------------------------------------------------------------------------

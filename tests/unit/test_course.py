@@ -196,7 +196,7 @@ def test_compaction_keeps_the_newest_entry_of_each_course() -> None:
     store.files[COURSE_FILE] += b"".join(course_entry(number, 200 + number) for number in (3, 50, 3))
     kept.check(93, 0)
     before = {number: kept.course(f"course-{number}") for number in range(90)}
-    payloads = kept.newest_courses(0)
+    payloads = kept.newest_courses(TODAY_S + 1_000)
     kept.keep_courses(payloads)
     assert kept.course_count() == len(payloads) == 90
     for number, last in before.items():
@@ -206,6 +206,20 @@ def test_compaction_keeps_the_newest_entry_of_each_course() -> None:
         assert vars(now) == vars(last)
     again = Memory(store)
     again.check(90, 0)
+
+
+def test_a_session_of_a_clock_that_was_corrected_since_counts_from_the_correction() -> None:
+    """Entry n was issued n + 1 seconds after TODAY_S."""
+    kept, _ = memory(3)
+    assert not kept.ahead(TODAY_S + 3)
+    assert kept.ahead(TODAY_S + 2)
+    kept.keep_courses(kept.newest_courses(TODAY_S + 2))
+    assert not kept.ahead(TODAY_S + 2)
+    found = [kept.course(f"course-{number}") for number in range(3)]
+    assert [last and last.time_s - TODAY_S for last in found] == [1, 2, 2]
+    assert [last and last.session for last in found] == [
+        last and last.session for last in map(memory(3)[0].course, ("course-0", "course-1", "course-2"))
+    ]
 
 
 def test_a_course_is_forgotten_when_no_interval_can_reach_back_to_it() -> None:

@@ -5,6 +5,7 @@ import binascii
 import builtins
 import hashlib
 import io
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -221,6 +222,10 @@ def spoil(chip: Chip, how: str) -> None:
         files["manifest.txt"] = b"".join(lines)
     elif how == "manifest cut":
         files["manifest.txt"] = files["manifest.txt"][:-25]
+    elif how == "a line too many":
+        files["manifest.txt"] += b"build 0123456789abcdef\n"
+    elif how == "no end of the last line":
+        files["manifest.txt"] = files["manifest.txt"][:-1]
     elif how == "empty manifest":
         files["manifest.txt"] = b""
     elif how.endswith("/"):
@@ -238,6 +243,8 @@ def spoil(chip: Chip, how: str) -> None:
         "no manifest",
         "manifest cut",
         "a line missing",
+        "a line too many",
+        "no end of the last line",
         "empty manifest",
         "pencore/units.py",
         "lib/other.mpy",
@@ -309,3 +316,26 @@ def test_without_its_boot_the_pen_resets(chip: Chip, boot: bytes | None, folder:
     with pytest.raises(Reset):
         chip.start()
     assert chip.ran == []
+
+
+@pytest.mark.slow
+def test_no_flipped_bit_of_boot_switches_the_driver_on_or_makes_an_edge() -> None:
+    """Nobody has looked at the file when it runs: it is found to be spoilt a third of a second later."""
+    boot = SCRIPTS["boot.py"]
+    drives: list[bytes] = []
+    ends = Counter[str]()
+    for bit in range(8 * len(boot)):
+        flipped = boot[: bit // 8] + bytes((boot[bit // 8] ^ 1 << bit % 8,)) + boot[bit // 8 + 1 :]
+        chip = Chip()
+        chip.files["boot.py"] = flipped
+        try:
+            chip.start()
+            ends["prompt"] += 1
+        except Reset:
+            ends["reset"] += 1
+        wrong = {(board.ENABLE, False), (board.STEP, True), (board.DIR, True)}
+        if any(mode == Pin.OUT and (pin, bool(value)) in wrong for pin, mode, value in Pin.log):
+            drives.append(flipped.splitlines()[boot[: bit // 8].count(b"\n")])
+        assert chip.ran == []
+    assert drives == []
+    assert min(ends["prompt"], ends["reset"]) > 1000

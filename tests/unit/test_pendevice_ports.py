@@ -115,7 +115,7 @@ def test_each_input_shows_in_its_bit_and_a_broken_wire_says_the_safer_thing() ->
     def pin(number: int) -> Level:
         return pins.setdefault(number, Level())
 
-    inputs = PinInputs(pin)
+    inputs = PinInputs(pin, {})
     assert sorted(pins) == sorted((board.TRIGGER, board.STOP, board.CARTRIDGE, board.HOME, board.SERVICE))
     # All pulled up and nothing connected.
     assert inputs.read() == STOP
@@ -130,6 +130,39 @@ def test_each_input_shows_in_its_bit_and_a_broken_wire_says_the_safer_thing() ->
         pins[number].level = 1
     pins[board.STOP].level = 0
     assert inputs.read() == 0
+
+
+class Edges:
+    """The chip's words of latched edges: a write clears the bits that are set in it."""
+
+    def __init__(self) -> None:
+        self.words = {0x400140F0 + 4 * word: 0 for word in range(4)}
+
+    def edge(self, number: int, bit: int) -> None:
+        self.words[0x400140F0 + 4 * (number // 8)] |= bit << 4 * (number % 8)
+
+    def __getitem__(self, address: int) -> int:
+        return self.words[address]
+
+    def __setitem__(self, address: int, bits: int) -> None:
+        self.words[address] &= ~bits
+
+
+def test_what_moved_for_a_moment_is_in_the_chip_s_memory_of_edges() -> None:
+    edges = Edges()
+    inputs = PinInputs(lambda _number: Level(), edges)
+    assert inputs.moved() == 0
+    edges.edge(board.HOME, 8)
+    edges.edge(board.TRIGGER + 1, 3)
+    before = dict(edges.words)
+    assert inputs.moved() == 0, "other pins, and levels"
+    assert edges.words == before
+    for number, bit in ((board.TRIGGER, TRIGGER), (board.STOP, STOP), (board.CARTRIDGE, CARTRIDGE)):
+        for edge in (4, 8):
+            edges.edge(number, edge)
+            assert inputs.moved() == bit
+            assert edges.words == before
+            assert inputs.moved() == 0
 
 
 def test_no_two_pins_of_the_board_are_one() -> None:

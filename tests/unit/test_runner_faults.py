@@ -158,7 +158,12 @@ def test_bounds_that_changed_in_memory_widen_nothing() -> None:
     pen.runner.provision.bounds.calibration_um = 2500
     pen.advance(100)
     pen.new_cartridge()
-    assert pen.load(samples.filled(SMALL)) == 0
+    assert pen.load(samples.filled(SMALL)) == faults.DEPTH_ABOVE_CALIBRATION
+
+
+def test_bounds_that_are_tighter_in_flash_than_when_the_profile_was_taken_make_no_zone_ready() -> None:
+    pen = in_state("LOADED")
+    pen.store.files[provision.FILE] = provision.encode(samples.provisioned(calibration_um=1400))
     pen.ask("arm", zone=0)
     pen.advance(600)
     faulted(pen, faults.TABLE_CORRUPT)

@@ -97,7 +97,7 @@ def opened(strokes: int = 150, cartridge: int = 200_000, zone: int = 0) -> tuple
     """Return a session at work in `zone` with its first block reserved, and its ledger."""
     book = new_book()
     work = Session(samples.filled(strokes=strokes), None, cartridge)
-    work.enter(zone, 200)
+    work.enter(zone, 200, work.profile, cartridge)
     book.append(work.opening_entries(0xABCD))
     work.reserved(book.open)
     return work, book
@@ -133,7 +133,7 @@ def test_a_loaded_profile_has_made_nothing() -> None:
 
 def test_opening_consumes_the_id_and_reserves_in_one_append() -> None:
     work = Session(samples.filled(), None, 200_000)
-    work.enter(1, 170)
+    work.enter(1, 170, work.profile, 200_000)
     opening, first = work.opening_entries(0xABCD)
     assert (opening.kind, opening.session, opening.zone, opening.reserved) == (OPEN, 1, 3, 0xABCD)
     assert opening.aux == samples.TODAY_S
@@ -216,10 +216,10 @@ def test_a_spent_zone_is_refused_with_its_budget() -> None:
 def test_zones_are_changed_with_nothing_outstanding() -> None:
     work, book = opened()
     with pytest.raises(Fault):
-        work.enter(1, 170)
+        work.enter(1, 170, work.profile, 200_000)
     work.made_one()
     settle(work, book)
-    work.enter(1, 170)
+    work.enter(1, 170, work.profile, 200_000)
     assert (work.zone, work.made(0), work.made(1), work.limit_steps()) == (1, 1, 0, 170)
 
 

@@ -1,19 +1,29 @@
-"""Every fault there is does to the pen what its name says."""
+"""Every fault of a pen's parts does to them what its name says; those of a whole pen are in test_faults_pen."""
 
 import dataclasses
 from collections.abc import Callable
+from typing import cast
 
 import pytest
 
 from pencore.ports import DRIVER_FAULT, DRIVER_RESET, TRIP_DEPTH
 from pensim import faults
+from pensim.bench import Bench, CannotBeDone
 from pensim.errors import PowerCut
+from pensim.faults.driver import DriverSilent
+from pensim.faults.flash import FlashCut, FlashIgnoresWrites, FlashRolledBack
+from pensim.faults.mechanics import BrokenSpring, EdgesExtra, HomeChatter, NeedleJam, WeakMotor
 from pensim.flash import Torn
 from tests.support.sim_bench import MARGIN, SimBench, steps_of, stroke_table
 
 DEPTH_UM = 1000
 STEPS = steps_of(DEPTH_UM)
 RETURN = STEPS - MARGIN
+
+
+def whole(bench: SimBench) -> Bench:
+    """Return the parts as the whole pen that faults are done to in general."""
+    return cast(Bench, bench)
 
 
 def ready() -> SimBench:
@@ -73,6 +83,7 @@ CASES: list[tuple[str, dict[str, object], Callable[[SimBench], object], object]]
     ("direction-inverted", {}, returned, -1),
     ("driver-reset", {}, lambda bench: told(bench) & DRIVER_RESET, DRIVER_RESET),
     ("driver-failed", {}, lambda bench: told(bench) & DRIVER_FAULT, DRIVER_FAULT),
+    ("driver-silent", {}, lambda bench: told(bench) & DRIVER_FAULT, DRIVER_FAULT),
     ("weak-motor", {"factor": 0.5}, lambda bench: (returned(bench), bench.plant.report().slips > 0)[1], True),
     ("broken-spring", {}, let_go, 0),
     ("needle-jam", {"at_um": 600}, deepest, 600),
@@ -97,14 +108,14 @@ def test_a_fault_does_what_its_name_says(
         expected = look(bench) ^ 1 << 3  # type: ignore[operator]  # the bit that rots
     else:
         assert look(ready()) != expected
-    faults.fault(name, **parameters).apply(bench)
+    faults.fault(name, **parameters).apply(whole(bench))
     assert look(bench) == expected
 
 
 def test_ignored_writes_are_lost_without_a_word() -> None:
     bench = ready()
     before = bench.image.snapshot()
-    faults.FlashIgnoresWrites(1).apply(bench)
+    FlashIgnoresWrites(1).apply(bench)
     assert bench.flash.erase(None, 300) == bench.flash.prog(None, 300, 0, b"\0" * 256) == 0
     assert bench.image.snapshot()[:300] == before[:300]
     assert bench.image.read(300, 0, 1) == b"\0"
@@ -113,7 +124,7 @@ def test_ignored_writes_are_lost_without_a_word() -> None:
 def test_a_flash_cut_falls_where_it_was_put() -> None:
     bench = ready()
     done = bench.flash.operations
-    faults.FlashCut(after=2, torn=Torn.HALF).apply(bench)
+    FlashCut(after=2, torn=Torn.HALF).apply(bench)
     with pytest.raises(PowerCut):
         bench.store.append("file", b"2" * 3000)
     assert bench.flash.operations == done + 3
@@ -122,7 +133,7 @@ def test_a_flash_cut_falls_where_it_was_put() -> None:
 def test_chatter_is_random_near_the_edge_the_same_for_the_same_seed_and_elsewhere_nothing() -> None:
     def levels(seed: int) -> list[bool]:
         bench = ready()
-        faults.HomeChatter(seed=seed, period_us=100).apply(bench)
+        HomeChatter(seed=seed, period_us=100).apply(bench)
         found = []
         for _ in range(200):
             bench.clock.advance(12_500)
@@ -131,25 +142,26 @@ def test_chatter_is_random_near_the_edge_the_same_for_the_same_seed_and_elsewher
 
     assert all(levels(1))
     bench = ready()
-    faults.HomeChatter(steps=20.0, seed=1).apply(bench)
+    HomeChatter(steps=20.0, seed=1).apply(bench)
     found = []
     for _ in range(400):
         bench.clock.advance(6_250)
         found.append(bench.plant.home_seen())
     assert 100 < sum(found) < 300
     again = ready()
-    faults.HomeChatter(steps=20.0, seed=1).apply(again)
+    HomeChatter(steps=20.0, seed=1).apply(again)
     for level in found:
         again.clock.advance(6_250)
         assert again.plant.home_seen() == level
 
 
-@pytest.mark.parametrize("kind", [kind for kind in faults.ALL if hasattr(kind, "mend")], ids=lambda kind: kind.NAME)
-def test_what_can_be_mended_is_as_new(kind: type[faults.Fault]) -> None:
+@pytest.mark.parametrize("name", sorted({name for name, *_ in CASES if faults.can_mend(faults.kind_of(name))}))
+def test_what_can_be_mended_is_as_new(name: str) -> None:
     bench = ready()
-    wanted = faults.fault(kind.NAME)
-    wanted.apply(bench)
-    wanted.mend(bench)  # type: ignore[attr-defined]  # chosen for having it
+    wanted = faults.fault(name)
+    wanted.apply(whole(bench))
+    assert isinstance(wanted, faults.Mendable)
+    wanted.mend(whole(bench))
     bench.ready(stroke_table(DEPTH_UM), STEPS, 10)
     assert returned(bench) == RETURN
     assert bench.engine.short_strokes == 1
@@ -157,23 +169,52 @@ def test_what_can_be_mended_is_as_new(kind: type[faults.Fault]) -> None:
     assert bench.store.size("file") == 128
 
 
-def test_names_are_unique_and_each_fault_is_tried_here() -> None:
+TRIED = {case[0] for case in CASES} | {"flash-ignores-writes", "flash-cut", "home-chatter", "flash-rolled-back"}
+
+
+def test_names_are_unique_and_every_kind_is_a_dataclass() -> None:
     names = [kind.NAME for kind in faults.ALL]
-    tried = {case[0] for case in CASES} | {"flash-ignores-writes", "flash-cut", "home-chatter"}
     assert sorted(names) == sorted(set(names))
-    assert tried == set(names)
     assert all(dataclasses.is_dataclass(kind) for kind in faults.ALL)
 
 
+def test_a_flash_goes_back_to_its_mark_and_nowhere_without_one() -> None:
+    bench = ready()
+    with pytest.raises(CannotBeDone, match="there is no mark"):
+        FlashRolledBack("mark").apply(bench)
+    bench.image.mark("mark")
+    marked = bench.image.snapshot()
+    bench.image.stick(5000, 0, 0)
+    bench.store.append("file", b"2" * 64)
+    assert bench.image.snapshot() != marked
+    FlashRolledBack("mark").apply(bench)
+    bench.image.stick(5000, 0, 1)
+    assert bench.image.snapshot() == marked
+    assert bench.image.clone().roll_back("mark")
+
+
+def test_a_driver_that_never_answered_is_a_plain_one_and_one_that_did_is_missed_before_homing() -> None:
+    plain = SimBench()
+    DriverSilent().apply(plain)
+    plain.ready(stroke_table(DEPTH_UM), STEPS, 10)
+    assert not told(plain) & DRIVER_FAULT
+    bench = ready()
+    let_go(bench)
+    DriverSilent().apply(bench)
+    assert bench.home().found_step == -1
+    assert bench.engine.poll() & DRIVER_FAULT
+    assert not bench.plant.energised
+
+
 def test_wrong_names_and_parameters_are_refused() -> None:
-    with pytest.raises(ValueError, match="no fault is called 'gremlins'; there are lost-steps"):
+    with pytest.raises(ValueError, match="no fault is called 'gremlins'; there are power-cut"):
         faults.fault("gremlins")
     with pytest.raises(ValueError, match="lost-steps has no parameter 'steps'; it has cycles"):
         faults.fault("lost-steps", steps=3)
     with pytest.raises(ValueError, match="seed of home-chatter is a whole number from 0 to 2,147,483,647, not -1"):
         faults.fault("home-chatter", seed=-1)
     with pytest.raises(ValueError, match="not at 'moon'"):
-        faults.EdgesExtra(where="moon").apply(ready())
+        EdgesExtra(where="moon").apply(ready())
 
 
 def test_a_needle_is_jammed_where_it_is_when_it_is_past_the_obstacle() -> None:
@@ -182,7 +223,7 @@ def test_a_needle_is_jammed_where_it_is_when_it_is_past_the_obstacle() -> None:
     while bench.plant.depth_um() < 700:
         bench.clock.advance(1_000)
     here_um = bench.plant.depth_um()
-    faults.NeedleJam(300).apply(bench)
+    NeedleJam(300).apply(bench)
     bench.clock.advance(12_500)
     assert here_um - 3 <= bench.plant.depth_um() <= here_um + 3  # it was not thrown back to the obstacle
     bench.run_ms(100)
@@ -193,14 +234,14 @@ def test_a_needle_is_jammed_where_it_is_when_it_is_past_the_obstacle() -> None:
 def test_mechanics_are_mended_one_by_one() -> None:
     bench = ready()
     built = bench.plant.parameters
-    done: list[faults.Mendable] = [faults.WeakMotor(0.3), faults.BrokenSpring(), faults.NeedleJam(500)]
+    done: list[faults.Mendable] = [WeakMotor(0.3), BrokenSpring(), NeedleJam(500)]
     for fault in done:
-        fault.apply(bench)
-    faults.WeakMotor(0.5).apply(bench)
+        fault.apply(whole(bench))
+    WeakMotor(0.5).apply(bench)
     assert bench.plant.parameters.pullout == tuple((speed, torque * 0.5) for speed, torque in built.pullout)
     for fault, name in zip(done, ("pullout", "spring_n", "stop_um"), strict=True):
         assert getattr(bench.plant.parameters, name) != getattr(built, name)
-        fault.mend(bench)
+        fault.mend(whole(bench))
         assert getattr(bench.plant.parameters, name) == getattr(built, name)
     assert bench.plant.parameters == built
 

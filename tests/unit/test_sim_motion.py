@@ -157,6 +157,21 @@ def test_the_rear_stop_pushes_a_lagging_rotor_back_into_step() -> None:
     assert bench.plant.report().slips == 1
 
 
+def test_a_carriage_that_is_held_against_its_stop_lies_still() -> None:
+    bench = SimBench()
+    bench.home()
+    at = bench.clock.now
+    for _ in range(32):
+        at += 200 * TICKS_PER_US
+        bench.plant.step(-1, at)
+        assert not bench.plant.at_rest()
+    bench.plant.settle(at)
+    bench.clock.run_until(at)
+    assert bench.plant.position_steps() == -PenParameters().rear_um / STEP_UM
+    assert bench.plant.at_rest()
+    assert not bench.plant.nominal(), "it doesn't lie where the field would have it"
+
+
 # --- home sensor ------------------------------------------------------------------------------------------------------
 
 

@@ -429,22 +429,28 @@ PEN = {
     faults.SIGNATURE_WRONG: Wording(
         "The profile's signature is wrong: it was changed after signing, or another key has the same number.",
         _REFUSED,
-        "Load the profile file again from a computer that holds the clinic's key.",
+        "Load the profile file again from a computer that holds the clinic's key. Where that fails too, compare the"
+        " fingerprints that `pinprick key list` shows on both.",
     ),
     faults.KEY_UNKNOWN: Wording(
         "The profile is signed with a key that this pen does not know.",
         _REFUSED,
         "Use the key of the clinic that this pen was set up for.",
     ),
+    faults.SIGNATURE_WAIT: Wording(
+        "The pen has seen too many wrong signatures in a row, and doesn't look at another one yet.",
+        _REFUSED,
+        "Wait for as many seconds as it gives, a minute at most, and load with the clinic's key.",
+    ),
     faults.TIME_BACK: Wording(
         "The profile was issued at an earlier time than the pen's last session.",
         _REFUSED,
-        "Set the computer's clock right and load again; if the pen is wrong, make a signed clock correction.",
+        "Set the computer's clock right and load again; if the pen is wrong: `pinprick clock correct --reason TEXT`.",
     ),
     faults.TIME_JUMP: Wording(
         "The profile was issued more than 45 days after the pen's last known time.",
         _REFUSED,
-        "Set the computer's clock right and load again; after a long pause make a signed clock correction.",
+        "Set the computer's clock right and load again; after a long pause: `pinprick clock correct --reason TEXT`.",
     ),
     # --- 9xx internal
     faults.INTERNAL: Wording(

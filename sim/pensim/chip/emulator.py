@@ -201,8 +201,10 @@ class Emulator:
         self._restart(ResetCause.POWER_ON)
 
     def power_off(self) -> None:
-        """Cut the supply: no pad is driven any more, the flash stays."""
+        """Cut the supply: no pad is driven any more, the device is gone from its host's bus, the flash stays."""
         self.powered = False
+        if self.chip.usb_ctrl.on_reset:
+            self.chip.usb_ctrl.on_reset()
         self._alarm.cancel()
         self._armed = None
         self._stop_trying()

@@ -1,7 +1,8 @@
 """The files in a board's flash, as bytes: what a flash looks like with them, and what it holds. Host only.
 
 The file system is the one that the stock image mounts: littlefs in the flash's last 1,408 KiB (`pensim.flash` has its
-figures). Written beforehand like this, files cost an emulated chip no time.
+figures). Written beforehand like this, files cost an emulated chip no time. No signal is heard meanwhile: one that
+raised in the middle of it would leave other bytes.
 """
 
 from collections.abc import Iterator, Mapping
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 from littlefs import LittleFS, LittleFSError, UserContext
 
 from pensim.flash import LITTLEFS
+from pensim.undisturbed import undisturbed
 
 _SIZE = LITTLEFS["block_size"] * LITTLEFS["block_count"]
 
@@ -18,6 +20,7 @@ class NoFiles(ValueError):
     """A flash without a file system that can be mounted; the stock image would make it anew."""
 
 
+@undisturbed()
 def image_of(files: Mapping[str, bytes]) -> bytes:
     """Return the bytes of a file system with these files, by their paths ("pencore/wire.mpy"), and nothing else."""
     context = UserContext(_SIZE)
@@ -25,6 +28,7 @@ def image_of(files: Mapping[str, bytes]) -> bytes:
     return with_files(bytes(context.buffer), files)
 
 
+@undisturbed()
 def files_in(flash: bytes) -> dict[str, bytes]:
     """Return the files of a file system by their paths, as a mount after a power cut finds them.
 
@@ -40,6 +44,7 @@ def files_in(flash: bytes) -> dict[str, bytes]:
         return found
 
 
+@undisturbed()
 def with_files(flash: bytes, changes: Mapping[str, bytes | None]) -> bytes:
     """Return the bytes of a file system with files put in place, or removed where None stands; the others stay.
 

@@ -11,10 +11,17 @@ from typing import Any
 
 from pensim.bench import CannotBeDone
 from pensim.chip.emulator import Emulator
+from pensim.chip.files import NoFiles, files_in
+from pensim.chip.heap import Heap
 from pensim.chip.uart import DriverLine
 from pensim.clock import TICKS_PER_MS, TICKS_PER_US, VirtualClock
 from pensim.driver_chip import HOT_C
+from pensim.faults import Damage
+from pensim.faults.cpu import ClockWraps, PortRaises
+from pensim.faults.flash import FlashFull
+from pensim.flash import FlashImage
 from pensim.plant import EdgeFault, Plant
+from pensim.tripwire import ANY, CALLS, RAISED
 
 STEP, DIR = 2, 3
 """The pads of the stroke program."""
@@ -34,6 +41,27 @@ _PULSE_TICKS = TICKS_PER_US
 _CTRL, _REASON = 0x00, 0x08
 _BY_TIMER = 1
 _TRIGGER = 1 << 31
+_RESET_BY_WATCHDOG = 0x4001_0008
+"""WDSEL of the power-on state machine, data sheet 2.13.5: what the watchdog resets."""
+_ALL_BUT_OSCILLATORS = 0x1_FFFC
+WIRE = 0x4005_800C
+"""A scratch register of the watchdog, which nobody else uses: it tells a firmware that was built with wires across its
+ports which call is to raise. From the lowest bit: 8 of the call's number (`wire_of`), 8 of what is raised, 16 of how
+many calls still work. 0: none. It lasts over resets, but for those that take the power.
+"""
+WIRES = "pendevice/trip.mpy"
+"""The file that only such a firmware has."""
+ANY_WIRE = 0xFF
+"""The number of any call."""
+_CALLS_MOST = 0xFFFF
+
+# The timer, data sheet 4.6: its time is set low word first.
+_TIME_HIGH, _TIME_LOW = 0x4005_4000, 0x4005_4004
+_TICKS_BITS = 30
+"""Where MicroPython's milliseconds wrap."""
+_TIMER_RUNS_MS = 300
+"""By then the firmware's own start-up has reset the timer, and nothing of the pen's has asked it."""
+_RUNNER = ("profile_data", "provision", "session", "motion")
 
 
 @dataclass(frozen=True)
@@ -55,7 +83,8 @@ def own_reset(chip: Any, clock: VirtualClock) -> ChipReset:
 
 
 def trigger_watchdog(chip: Any) -> None:
-    """Let the watchdog reset the chip now."""
+    """Let the watchdog reset the chip now: all but its oscillators, as the firmware sets it when it starts it."""
+    chip.write_uint32(_RESET_BY_WATCHDOG, _ALL_BUT_OSCILLATORS)
     chip.watchdog.write_uint32(_CTRL, _TRIGGER)
 
 
@@ -93,6 +122,10 @@ class ChipParts:
     plant: Plant
     emulator: Emulator
     driver: DriverLine
+    image: FlashImage
+    damage: Damage
+    powered: bool
+    later: Callable[[str, int, Callable[[], None]], None]
 
     def reset_driver(self) -> None:
         """Let the motor driver lose its supply for a moment."""
@@ -103,6 +136,11 @@ class ChipParts:
         """Let the motor driver switch itself off for heat, or be cool again."""
         self.driver.driver.heat(HOT_C if failed else ROOM_C)
         self.plant.fail_driver(failed)
+
+    def silence_driver(self, silent: bool) -> None:
+        """Cut the motor driver's serial line, or join it again."""
+        self.driver.cut(silent)
+        self.plant.silence_driver(silent)
 
     def set_pin_fault(self, edges: EdgeFault | None) -> None:
         """Let `edges` stand between the stroke program and the chip's STEP pad; None: nothing."""
@@ -120,7 +158,81 @@ class ChipParts:
     def refuse_space(self, full: bool) -> None:
         """Nobody can: what is free is in the firmware's memory. CannotBeDone."""
         if full:
-            raise CannotBeDone("an emulated chip's file system is filled by its firmware alone")
+            raise CannotBeDone(FlashFull.NOT_ON_CHIP)
+
+    def raise_at(self, call: str, after: int, error: str, next_boot: bool = False) -> None:
+        """Let a port's call raise once, after so many that work; CannotBeDone unless the firmware has wires."""
+        if not has_wires(self.image):
+            raise CannotBeDone(PortRaises.NOT_ON_CHIP)
+        if after > _CALLS_MOST:
+            raise CannotBeDone(f"a wire counts up to {_CALLS_MOST:,} calls")
+        word = after << 16 | RAISED.index(error) << 8 | wire_of(call)
+        chip = self.emulator.chip
+        if next_boot:
+            self.damage.at_boot(lambda: chip.write_uint32(WIRE, word))
+        else:
+            chip.write_uint32(WIRE, word)
+
+    def spare_calls(self) -> None:
+        """Let every call of a port work again."""
+        self.emulator.chip.write_uint32(WIRE, 0)
+
+    def start_clock(self, before_ms: int, bits: int) -> None:
+        """Let the next boot have a millisecond clock that is `before_ms` from its wrap at 2**bits."""
+        if bits != _TICKS_BITS:
+            raise CannotBeDone(ClockWraps.NOT_ON_CHIP)
+
+        def set_time() -> None:
+            time_us = ((1 << bits) - before_ms + _TIMER_RUNS_MS) * 1000
+            if self.powered:
+                self.emulator.chip.write_uint32(_TIME_LOW, time_us & 0xFFFF_FFFF)
+                self.emulator.chip.write_uint32(_TIME_HIGH, time_us >> 32)
+
+        self.damage.at_boot(lambda: self.later("clock", _TIMER_RUNS_MS, set_time))
+
+    def flip_profile(self, bit: int) -> None:
+        """Flip a bit of the loaded profile, in the chip's memory."""
+        heap = Heap(self.emulator.chip)
+        place = heap.bytes_at(_only(heap, *_RUNNER)["profile_data"])
+        if not place:
+            raise CannotBeDone("no profile is loaded")
+        heap.flip_byte(place[bit // 8 % len(place)], bit % 8)
+
+    def flip_limit(self, name: str, bit: int) -> None:
+        """Flip a bit of one of the pen's bounds, in the chip's memory."""
+        heap = Heap(self.emulator.chip)
+        place = _only(heap, *_RUNNER)["provision"]
+        for step in ("bounds", *name.split(".")):
+            place = heap.inside(place, step)[step]
+        heap.flip_number(place, bit)
+
+    def flip_counter(self, name: str, inverse: bool, bit: int) -> None:
+        """Flip a bit of one of the session's counters, in the chip's memory."""
+        heap = Heap(self.emulator.chip)
+        counter = heap.inside(_only(heap, *_RUNNER)["session"], f"_{name}")[f"_{name}"]
+        halves = heap.inside(counter, "_value", "_inverse")
+        heap.flip_number(halves["_inverse" if inverse else "_value"], bit)
+
+
+def _only(heap: Heap, *names: str) -> dict[str, int]:
+    """Return the one object with attributes of these names; CannotBeDone unless there is just one."""
+    found = list(heap.objects(*names))
+    if len(found) != 1:
+        raise CannotBeDone(f"{len(found)} objects in the chip's memory have {', '.join(names)}, not one")
+    return found[0]
+
+
+def has_wires(image: FlashImage) -> bool:
+    """Return whether the firmware in a flash was built with wires across its ports."""
+    try:
+        return WIRES in files_in(image.to_bytes())
+    except NoFiles:
+        return False
+
+
+def wire_of(call: str) -> int:
+    """Return the number of a port's call in the scratch register."""
+    return ANY_WIRE if call == ANY else CALLS.index(call) + 1
 
 
 class PadFault:

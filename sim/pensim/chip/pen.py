@@ -5,7 +5,6 @@ needle does comes from the STEP, DIR and ENABLE pads, what the firmware sees fro
 A snapshot in memory is a fork of the process: `pensim.chip.copies`.
 """
 
-import zlib
 from collections.abc import Callable
 from typing import Any
 
@@ -17,7 +16,9 @@ from pensim.chip.uart import DriverLine
 from pensim.chip.usb import UsbHost
 from pensim.clock import TICKS_PER_MS, TICKS_PER_US, VirtualClock
 from pensim.faults import Damage
+from pensim.faults.flash import POWER_UP
 from pensim.flash import FlashImage, FlashTiming, Operation, Torn
+from pensim.host_end import HostEnd
 from pensim.oracle import FLASH_IN_MOTION
 from pensim.plant import PenParameters, Plant
 
@@ -29,18 +30,16 @@ _LOOK_TICKS = 100 * TICKS_PER_US
 """The sensor is looked at so often while no edge moves the carriage: the spring may."""
 _SETTLED_TICKS = 2 * TICKS_PER_MS
 """Without an edge for so long, the carriage rests where the field holds it."""
-_LINE_MOST = 2048
 _STILL_MS = 200
 """A pen whose motor has not moved for so long is at rest."""
 
 
-class ChipHost:
-    """The host's end of the cable, as a test or a server holds it; tells the oracle of each whole line."""
+class ChipHost(HostEnd):
+    """The host's end of the chip's USB cable."""
 
     def __init__(self, usb: UsbHost, heard: Callable[[], None]) -> None:
+        super().__init__(heard)
         self.usb = usb
-        self._heard = heard
-        self._tail = b""
 
     @property
     def reading(self) -> bool:
@@ -51,30 +50,21 @@ class ChipHost:
     def reading(self, reading: bool) -> None:
         self.usb.reading = reading
 
-    def send(self, data: bytes) -> None:
-        """Send bytes; while there is no port, the cable out or the chip booting, they are gone."""
-        if not self.usb.present:
-            return
-        self.usb.send(data)
-        lines = (self._tail + data).split(b"\n")
-        self._tail = lines.pop()[-_LINE_MOST:]
-        for line in lines:
-            body, star, crc = line.rpartition(b"*")
-            if star and crc == b"%08x" % zlib.crc32(body):
-                self._heard()
-
-    def receive(self) -> bytes:
-        """Return what the pen has said since the last call."""
-        return self.usb.receive()
-
-    def unplug(self) -> None:
-        """Pull the cable."""
-        self._tail = b""
-        self.usb.unplug()
-
     def plug(self) -> None:
         """Put it back."""
         self.usb.plug()
+
+    def _put(self, data: bytes) -> bool:
+        if not self.usb.present:
+            return False
+        self.usb.send(data)
+        return True
+
+    def _take(self) -> bytes:
+        return self.usb.receive()
+
+    def _pull(self) -> None:
+        self.usb.unplug()
 
 
 class ChipPen(ChipParts):
@@ -133,6 +123,7 @@ class ChipPen(ChipParts):
         if self.powered:
             return
         self.powered = True
+        self.image.mark(POWER_UP)
         self.plant.supply(True)
         self.driver.supply(True)
         self.flash.power_on()
@@ -149,6 +140,7 @@ class ChipPen(ChipParts):
         self.emulator.power_off()
         self.driver.supply(False)
         self.plant.supply(False)
+        self.damage.unpowered()
 
     def reset(self) -> None:
         """Have the watchdog reset the chip now; a reset by the RUN pin is the emulator's."""

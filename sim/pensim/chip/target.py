@@ -16,7 +16,7 @@ from pensim.chip.image import Image
 from pensim.chip.making import boot, first_words
 from pensim.chip.pen import ChipPen
 from pensim.clock import TICKS_PER_MS
-from pensim.faults import FlashFull
+from pensim.faults import Fault, fits_chip
 from pensim.flash import FlashImage
 from pensim.oracle import ConsentRule, LeaseRule
 from pensim.scenario.acts import FILES, HANDS, ORACLE
@@ -65,7 +65,6 @@ class OnChip:
 
     grain_ms = 20
     fresh = True
-    lacks = frozenset((FlashFull.NAME,))
 
     def __init__(self, pen: ChipPen, powered: bool = True) -> None:
         self.name = "chip"
@@ -86,6 +85,11 @@ class OnChip:
     @reading.setter
     def reading(self, reading: bool) -> None:
         self.pen.host.reading = reading
+
+    @property
+    def clock_off_s(self) -> int:
+        """By how much the clock of the host's computer is wrong."""
+        return self.pen.host.clock_off_s
 
     def now_ms(self) -> int:
         """Return the emulated time."""
@@ -148,6 +152,10 @@ class OnChip:
     def tamper(self, file: str, change: Callable[[bytes], bytes | None]) -> None:
         """Replace a file; ValueError while the pen has power, OSError where its file system says no."""
         tampered(self.pen, file, change)
+
+    def takes(self, done: Fault) -> bool:
+        """Return whether it can be done to a chip whose firmware is as it is."""
+        return fits_chip(done)
 
     def close(self) -> None:
         """Cut the power: nobody looks at this pen again."""

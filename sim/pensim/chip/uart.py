@@ -21,6 +21,7 @@ class DriverLine:
         self._uart = chip.uart[number]
         self._uart.on_byte = self._sent
         self._answer: deque[Heard] = deque()
+        self._cut = False
         self._next = self._clock.create_alarm(self._say)
 
     @property
@@ -37,11 +38,20 @@ class DriverLine:
             self._next.cancel()
             self._answer.clear()
 
+    def cut(self, cut: bool) -> None:
+        """Cut the line at the chip's pads, or join it: nothing that is sent comes back, and no answer arrives."""
+        self._cut = cut
+        if cut:
+            self._next.cancel()
+            self._answer.clear()
+
     def _now_ns(self) -> int:
         return int(self._clock.nanos)
 
     def _sent(self, byte: int) -> None:
         """A byte of the firmware's has gone out."""
+        if self._cut:
+            return
         now_ns = self._now_ns()
         waits = bool(self._answer)
         for heard in self.driver.hear(byte, now_ns, _NS_PER_S // self._uart.baud_rate):

@@ -160,7 +160,11 @@ class UsbHost:
         self._next_token()
 
     def close(self) -> None:
-        """Close the port: DTR down, nothing is asked for; what is under way still arrives."""
+        """Close the port: DTR down, nothing is asked for; what is under way still arrives.
+
+        A packet that the device has offered by then waits in its endpoint for whoever opens the port next, as on a
+        board: hosts stop asking, and nobody takes it back.
+        """
         self._open = False
         self._tell()
 

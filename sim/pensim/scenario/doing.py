@@ -112,7 +112,7 @@ class HostActs:
             self._first_day_s = max(FIRST_DAY_S, floor_s + DAY_S if floor_s else 0, hello["calibrated_at"])
             run.first_session = hello["session_id"]
         suffix = f"~{run.first_session}" if run.first_session > 1 else ""
-        issued_at = self._first_day_s + self._day * DAY_S
+        issued_at = self._first_day_s + self._day * DAY_S + run.target.clock_off_s
         return Filling(
             hello["serial"] or "-", hello["session_id"], bytes.fromhex(hello["ledger_head"]), issued_at, suffix
         )
@@ -217,7 +217,7 @@ class HostActs:
         self._hello({})
         hello = self._run.client.hello
         self._filling()
-        time_s = self._first_day_s + keys["day"] * DAY_S
+        time_s = self._first_day_s + keys["day"] * DAY_S + self._run.target.clock_off_s
         reason = keys.get("reason", _DEFAULT_REASON)
         key_id = self._run.scenario.key_id
         sign = keys.get("sign", "right")

@@ -11,6 +11,8 @@ from typing import Any
 from pencore import faults, record, wire
 from pencore.faults import Refusal
 from pencore.record import Record
+from pensim.faults import classes
+from pensim.faults.wire import Unplugged
 from pensim.hands import BadCommand
 from pensim.scenario import checks
 from pensim.scenario.acts import HANDS, HANDS_ACTS, HOST, MEND, NO_ANSWER, ORACLE
@@ -31,6 +33,7 @@ LASTS_MOST_MS = 4 * 3_600_000
 """Longest run: what a file may wait for by itself, and as much again for what it waits for."""
 _MOVING = (wire.STATE_NAMES[wire.HOMING], wire.STATE_NAMES[wire.RUNNING])
 _READABLE = tuple(wire.STATE_NAMES[state] for state in (wire.SAFE, wire.LOADED, wire.FAULT))
+_CUTS_A_LINE = (*(kind.NAME for kind in classes()["power"]), Unplugged.NAME)
 _BUSY_MS = 50
 _REPEAT_MS = 1000
 
@@ -305,6 +308,8 @@ class Player:
             self.hands(act.do, act.keys, act.path)
         else:
             self._command({"do": "fault", "name": act.do, "parameters": dict(act.keys)}, act.path)
+            if act.do in _CUTS_A_LINE:
+                self.client.forget_line()
 
     # --- requests, for the acts --------------------------------------------------------------------------------------
     def ask(

@@ -10,9 +10,11 @@ from typing import Any, Protocol
 
 from pensim import hands
 from pensim.clock import TICKS_PER_MS
+from pensim.faults import Fault, fault
+from pensim.faults.people import LaptopClockWrong
 from pensim.flash import FlashDevice, FlashImage, SimStore
 from pensim.oracle import ConsentRule, LeaseRule
-from pensim.scenario.acts import FILES, HANDS, ORACLE
+from pensim.scenario.acts import FAULTS, FILES, HANDS, ORACLE
 from pensim.scenario.model import Scenario, provisioning
 from pensim.stroke import StrokeBook
 from pensim.world import World
@@ -51,14 +53,16 @@ class Target(Protocol):
 
     name: str
     offers: frozenset[str]
-    lacks: frozenset[str]
-    """Names of the faults that can't be done to it."""
     fresh: bool
     """Whether the pen was made for this scenario, just as its `[pen]` says."""
     grain_ms: int
     """Longest time that may pass unseen while something is waited for."""
     reading: bool
     """Whether the host takes what the pen says."""
+
+    @property
+    def clock_off_s(self) -> int:
+        """By how many seconds the clock of the host's computer is wrong."""
 
     def now_ms(self) -> int:
         """Return the pen's time."""
@@ -84,6 +88,9 @@ class Target(Protocol):
     def tamper(self, file: str, change: Callable[[bytes], bytes | None]) -> None:
         """Replace a file on the flash of a pen without power by what `change` makes of it; None removes it."""
 
+    def takes(self, done: Fault) -> bool:
+        """Return whether a fault can be done to it."""
+
     def close(self) -> None:
         """Let go of everything."""
 
@@ -93,7 +100,6 @@ class InProcess:
 
     grain_ms = 20
     fresh = True
-    lacks: frozenset[str] = frozenset()
 
     def __init__(self, scenario: Scenario, seed: int | None = None, book: StrokeBook | None = None) -> None:
         self.name = "inproc"
@@ -120,6 +126,11 @@ class InProcess:
     @reading.setter
     def reading(self, reading: bool) -> None:
         self.world.host.reading = reading
+
+    @property
+    def clock_off_s(self) -> int:
+        """By how much the clock of the host's computer is wrong."""
+        return self.world.host.clock_off_s
 
     def now_ms(self) -> int:
         """Return the virtual time."""
@@ -156,6 +167,10 @@ class InProcess:
         """Replace a file; ValueError while the pen has power, OSError where its file system says no."""
         tampered(self.world, file, change)
 
+    def takes(self, done: Fault) -> bool:  # noqa: ARG002  # the target's form
+        """Return True: it takes all of them."""
+        return True
+
     def close(self) -> None:
         """Cut the power: nobody looks at this pen again."""
         self.world.power_cut()
@@ -169,7 +184,6 @@ class Served:
 
     grain_ms = 10
     fresh = False
-    lacks: frozenset[str] = frozenset()
 
     def __init__(
         self,
@@ -181,6 +195,7 @@ class Served:
     ) -> None:
         self.name = name
         self.offers = frozenset((HANDS, ORACLE))
+        self.clock_off_s = 0
         self._release = release
         self.reading = True
         self._connect = connect
@@ -238,6 +253,9 @@ class Served:
         """Have hands do something now, and wait until it is done."""
         answer = self._act(dict(command))
         self._now_ms = int(answer.get("at_ms", self._now_ms))
+        if command.get("name") == LaptopClockWrong.NAME:
+            # The computer whose clock it is, is this one: nothing of the pen's.
+            self.clock_off_s = int(answer["parameters"]["by_s"]) if "parameters" in answer else 0
         return answer
 
     def plug(self, plugged: bool) -> None:
@@ -257,6 +275,10 @@ class Served:
         """Nobody can, from here."""
         raise Lacks(FILES, f"tamper {file}")
 
+    def takes(self, done: Fault) -> bool:  # noqa: ARG002  # the target's form
+        """Return True: what it doesn't take it refuses."""
+        return True
+
     def close(self) -> None:
         """Let go of the port and of the hands."""
         self.plug(False)
@@ -268,11 +290,11 @@ class Board:
 
     grain_ms = 10
     fresh = False
-    lacks: frozenset[str] = frozenset()
 
     def __init__(self, name: str, port: Port, connect: Callable[[], Port]) -> None:
         self.name = name
         self.offers: frozenset[str] = frozenset()
+        self.clock_off_s = 0
         self.reading = True
         self._connect = connect
         self._port: Port | None = port
@@ -326,6 +348,10 @@ class Board:
         """Nobody can, from here."""
         raise Lacks(FILES, f"tamper {file}")
 
+    def takes(self, done: Fault) -> bool:  # noqa: ARG002  # the target's form
+        """Return False: nobody has a hand on it."""
+        return False
+
     def close(self) -> None:
         """Let go of the port."""
         self.plug(False)
@@ -368,5 +394,5 @@ def needed(scenario: Scenario, target: Target) -> None:
         if need not in target.offers:
             raise Lacks(need, first)
     for act in scenario.faults:
-        if act.do in target.lacks:
+        if act.do in FAULTS and not target.takes(fault(act.do, **act.keys)):
             raise Lacks("a fault that can be done to it", str(act))
