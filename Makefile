@@ -3,6 +3,7 @@
 
 PYTHON  ?= python3
 WORKERS ?= 2
+SIZE    ?= commit
 
 BIN      := .venv/bin
 UV       := $(shell command -v uv 2>/dev/null)
@@ -32,7 +33,7 @@ TYPINGS  := typings/.installed
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check chip fmt bench mutants lint types docs docs-check sizes cover vm typings lock clean
+.PHONY: help demo test check chip fmt bench campaign mutants lint types docs docs-check sizes cover vm typings lock clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -43,8 +44,12 @@ demo: $(USER_ENV) ## Run a whole session on a virtual pen and see that its limit
 test: $(DEV_ENV) $(VM) ## Run the tests but for the slow ones
 	@$(BIN)/pytest -n $(WORKERS) -m "not slow"
 
-check: lint types docs-check | $(VM) ## Do all that CI does: lint, types, generated documents, every test
-	@$(BIN)/pytest -n $(WORKERS)
+check: lint types docs-check | $(VM) ## Do all that CI does: lint, types, documents, every test, campaigns, planted bugs, the safety case
+	@rm -f build/tests.json build/campaign.json build/safety.json
+	@$(BIN)/pytest -n $(WORKERS) --ran build/tests.json
+	@$(BIN)/python -m tests.campaigns --size commit
+	@$(BIN)/python -m tests.mutants --fixed --jobs $(WORKERS)
+	@$(BIN)/python -m tests.safety
 
 chip: $(DEV_ENV) ## Run the tests of the whole chip; PINPRICK_UF2 names the MicroPython image
 	@$(BIN)/pytest -n $(WORKERS) -m chip
@@ -56,10 +61,14 @@ fmt: $(DEV_ENV) ## Format the code and mend what the linter can
 bench: $(DEV_ENV) $(VM) ## Run the benchmarks
 	@set -e; for bench in $(BENCHES); do $(BIN)/python $$bench; done
 
-mutants: $(DEV_ENV) ## Plant known bugs in a copy, one by one, and see a test fail for each (minutes)
-	@$(BIN)/python -m tests.mutants
+campaign: $(DEV_ENV) ## Run the campaigns of SIZE=commit, nightly or release; MINUTES= ends them, ONLY= names some
+	@$(BIN)/python -m tests.campaigns --size $(SIZE) --jobs $(WORKERS) \
+		$(if $(MINUTES),--minutes $(MINUTES)) $(if $(ONLY),--only $(ONLY)) $(if $(SEED),--seed $(SEED))
 
-lint: $(DEV_ENV)
+mutants: $(DEV_ENV) ## Plant known bugs in a copy, one by one, and see a test fail for each (minutes)
+	@$(BIN)/python -m tests.mutants --jobs $(WORKERS)
+
+lint: $(DEV_ENV) ## Check style and format
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 
@@ -67,20 +76,24 @@ types: $(DEV_ENV) $(TYPINGS) ## Check the types: of all as seen by CPython, of t
 	@$(BIN)/mypy host sim firmware/pencore tests hatch_build.py $(BENCHES)
 	@$(BIN)/mypy --config-file mypy-firmware.ini $(FIRMWARE)
 
-docs: $(USER_ENV) ## Write docs/protocol.md and the profile's JSON Schema anew
+docs: $(DEV_ENV) ## Write the generated documents anew: protocol, tables of the guides, JSON Schema, safety case
 	@$(BIN)/python -m pinprick.cli.gendocs
+	@$(BIN)/python -m tests.safety --write
 
-docs-check: $(USER_ENV)
+docs-check: $(DEV_ENV) ## See that the generated documents are as they are made now
 	@$(BIN)/python -m pinprick.cli.gendocs --check
+	@$(BIN)/python -m tests.safety --check
 
 sizes: $(DEV_ENV) ## Show the size of each firmware file as it goes onto the pen
 	@$(BIN)/python -m tests.architecture.mpy
 
-cover: $(DEV_ENV) $(VM) ## Show which lines and branches the tests reach
+cover: $(DEV_ENV) $(VM) ## Show which lines and branches the tests reach; below 100 % of the core it fails
 	@$(BIN)/pytest -n $(WORKERS) --cov --cov-report=term-missing:skip-covered
+	@$(BIN)/coverage report --include='firmware/pencore/*' --show-missing --skip-covered --fail-under=100
 
-vm: $(VM)
-typings: $(TYPINGS)
+vm: $(VM) ## Install the MicroPython VM that tests run the firmware's logic in
+
+typings: $(TYPINGS) ## Install the pen's type stubs, which `types` wants
 
 lock: | $(BIN)/python ## Bring every package up to date and write constraints.txt anew
 	@$(INSTALL_NEWEST) pip --editable '.[app,board,sim]' --group dev
