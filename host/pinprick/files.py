@@ -7,6 +7,7 @@ import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from string import ascii_letters
 from urllib.parse import quote, unquote
 
 # Without O_NONBLOCK the opening of a pipe waits for somebody who writes into it. Windows has neither, but text mode.
@@ -14,6 +15,11 @@ _READ_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY
 
 _PART = 1024 * 1024
 """Most bytes asked for at once."""
+
+_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
+"""What file systems say that give a file one name only."""
+_NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EBADF)
+"""What file systems say whose folders can't be synced."""
 
 _KINDS = (
     (stat.S_ISFIFO, "a pipe"),
@@ -125,32 +131,126 @@ def text_of(name: str) -> str:
     return unquote(name)
 
 
+def folder_name(parent: Path, prefix: str, text: str) -> str:
+    """Return the name of the folder below `parent` that stands for `text`; OSError when it can't be told what is there.
+
+    It is `prefix` and `file_name(text)`, unless another one is there that differs from it in case alone: many file
+    systems take the two for one. Then every letter is spelt by its number, which no case changes.
+    """
+    plain = prefix + file_name(text)
+    there = names_in(parent)
+    if plain in there:
+        return plain
+    spelt = prefix + "".join(f"%{ord(sign):02X}" if sign in ascii_letters else file_name(sign) for sign in text)
+    if spelt in there or plain.casefold() in map(str.casefold, there):
+        return spelt
+    return plain
+
+
+class Staged:
+    """A file that is written, and on the disk, under a name of no meaning: `keep` or `replace` gives it its own.
+
+    Its folder must be there. A `private` one can be read by its owner alone, where the system knows of owners. OSError
+    leaves nothing behind; a program that ends before `keep`, or the computer, leaves a file that ends in `.part`.
+    """
+
+    def __init__(self, path: Path, data: bytes, *, private: bool = False) -> None:
+        self.path = path
+        descriptor, name = tempfile.mkstemp(prefix=path.name, suffix=".part", dir=path.parent)
+        self._temporary = Path(name)
+        try:
+            try:
+                left = memoryview(data)
+                while left:
+                    left = left[os.write(descriptor, left) :]
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            if not private:
+                # mkstemp's files are private; these get what any new file gets.
+                mask = os.umask(0)
+                os.umask(mask)
+                self._temporary.chmod(0o666 & ~mask)
+        except BaseException:
+            self.drop()
+            raise
+
+    def replace(self) -> None:
+        """Give it its name, in place of any file that had it; OSError leaves nothing behind. It is on the disk once
+        `sync_folder` was there.
+        """
+        try:
+            self._temporary.replace(self.path)
+        except BaseException:
+            self.drop()
+            raise
+
+    def keep(self) -> None:
+        """Give it its name, FileExistsError if there is anything of that name, be it since a moment ago. It is on the
+        disk once `sync_folder` was there.
+        """
+        if os.name == "nt":
+            # Replaces nothing there.
+            self._temporary.rename(self.path)
+            return
+        try:
+            self.path.hardlink_to(self._temporary)
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            # A memory stick's file system knows no second name, and then there is nothing that does it in one.
+            if is_there(self.path):
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(self.path)) from None
+            self.replace()
+        else:
+            self.drop()
+
+    def drop(self) -> None:
+        """Take away the name of no meaning; once it is gone nothing happens."""
+        self._temporary.unlink(missing_ok=True)
+
+
 def write_whole(path: Path, data: bytes, *, private: bool = False) -> None:
-    """Write a file so that, whatever happens meanwhile, it is afterwards either whole or as it was; OSError.
+    """Write a file so that, whatever happens meanwhile, it is afterwards either whole or as it was; OSError, also when
+    it is there and can't be told to be on the disk.
 
     Its folder must be there. A `private` one can be read by its owner alone, where the system knows of owners.
     """
-    descriptor, name = tempfile.mkstemp(prefix=path.name, suffix=".part", dir=path.parent)
-    temporary = Path(name)
+    Staged(path, data, private=private).replace()
+    sync_folder(path.parent)
+
+
+def sync_file(path: Path) -> None:
+    """Have what a file holds reach the disk, whoever wrote it; OSError."""
+    _sync(path)
+
+
+def sync_folder(folder: Path) -> None:
+    """Have the names in `folder` reach the disk; OSError. One that can't be asked to does it in its own time."""
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        if not private:
-            # mkstemp's files are private; these get what any new file gets.
-            mask = os.umask(0)
-            os.umask(mask)
-            temporary.chmod(0o666 & ~mask)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    if os.name == "posix":
-        # The name is in the folder, and the folder must reach the disk too. Not every file system can do that.
-        folder = os.open(path.parent, os.O_RDONLY)
+        _sync(folder)
+    except OSError as error:
+        if error.errno not in _NO_SYNC:
+            raise
+
+
+def sync_way(folder: Path) -> None:
+    """Have the names that lead to `folder` reach the disk, each of which may be new; OSError."""
+    for place in folder.absolute().parents:
         try:
-            with contextlib.suppress(OSError):
-                os.fsync(folder)
+            sync_folder(place)
+        except PermissionError:
+            if os.access(place, os.W_OK):
+                raise
+            # Who may not write into it has made nothing there.
+            return
+
+
+def _sync(path: Path) -> None:
+    # Elsewhere it takes the right to write; the file systems there keep names with the files.
+    if os.name == "posix":
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
         finally:
-            os.close(folder)
+            os.close(descriptor)

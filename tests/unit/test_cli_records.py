@@ -208,7 +208,7 @@ def test_records_that_another_computer_took_are_gaps(
         pen.pull_records(RecordStore(tmp_path / "another"))
     run = Run(capsys, "records", "pull", "--port", served_pen.where)
     assert run.exit == 0
-    assert "Not kept here: session 1; acknowledged from another computer." in run.text
+    assert "Not kept here: session 1; acknowledged before," in run.text
     assert store.inspect(SERIAL).good
 
 
@@ -467,7 +467,7 @@ def test_verify_of_whole_chains_with_a_gap(capsys: pytest.CaptureFixture[str], s
         == """\
 ok   PP-2  1 record verified
 ok   SIM-0001  3 records verified
-     Not here  sessions 2 to 3: never pulled to this computer; no break"""
+     Not here  sessions 2 to 3: never pulled to this computer, or taken away"""
     )
 
 
@@ -526,9 +526,9 @@ def test_verify_finds_an_edited_copy(capsys: pytest.CaptureFixture[str], store: 
 def test_verify_tells_of_a_copy_without_its_record(capsys: pytest.CaptureFixture[str], store: RecordStore) -> None:
     keep(store, 2)
     store.path(SERIAL, 2).unlink()
-    run = Run(capsys, "records", "verify")
-    assert run.exit == 0
-    assert "JSON only  session 2: the record itself is not here" in run.text
+    run = Run(capsys, "records", "verify", "--json")
+    assert (run.exit, run.lines[0]["first_bad"]["kind"], run.lines[0]["orphans"]) == (4, "gone", [2])
+    assert "only its JSON copy is left." in " ".join(Run(capsys, "records", "verify").text.split())
 
 
 # --- export and import -----------------------------------------------------------------------------------------------

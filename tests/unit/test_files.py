@@ -8,7 +8,20 @@ from pathlib import Path
 
 import pytest
 
-from pinprick.files import NotRegular, TooBig, file_name, read_bounded, read_with_mode, text_of, write_whole
+from pinprick.files import (
+    NotRegular,
+    Staged,
+    TooBig,
+    file_name,
+    folder_name,
+    read_bounded,
+    read_with_mode,
+    sync_file,
+    sync_folder,
+    sync_way,
+    text_of,
+    write_whole,
+)
 
 
 def mode(path: Path) -> int:
@@ -138,3 +151,78 @@ def test_whatever_a_text_holds_its_name_is_one_in_its_folder(tmp_path: Path, tex
     assert text_of(name) == text
     (tmp_path / name).touch()
     assert list(tmp_path.iterdir()) == [tmp_path / name]
+
+
+# --- what is on the disk ----------------------------------------------------------------------------------------------
+def test_a_staged_file_takes_no_name_that_is_taken(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    Staged(path, b"one").keep()
+    other = Staged(path, b"two")
+    with pytest.raises(FileExistsError):
+        other.keep()
+    assert path.read_bytes() == b"one"
+    other.drop()
+    other.drop()
+    assert list(tmp_path.iterdir()) == [path]
+    (tmp_path / "nowhere").symlink_to("unplugged")
+    with pytest.raises(FileExistsError):
+        Staged(tmp_path / "nowhere", b"two").keep()
+
+
+def test_a_disk_that_fails_to_sync_is_not_believed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Neither with a file nor with the name of one."""
+    path = tmp_path / "file"
+    path.write_bytes(b"one")
+    sync = os.fsync
+
+    def fail(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fail)
+    sync_file(path)
+    for act in (sync_folder, sync_way, lambda folder: write_whole(folder / "file", b"two")):
+        with pytest.raises(OSError, match="Input/output error"):
+            act(tmp_path)
+
+
+def test_a_way_ends_where_nothing_can_have_been_made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    opened = []
+    real = os.open
+
+    def closed(path: Path, *arguments: int) -> int:
+        opened.append(path)
+        if path == tmp_path:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return real(path, *arguments)
+
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    monkeypatch.setattr(os, "open", closed)
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    sync_way(tmp_path / "a" / "b")
+    assert opened == [tmp_path / "a", tmp_path]
+    monkeypatch.setattr(os, "access", lambda *_: True)
+    with pytest.raises(PermissionError):
+        sync_way(tmp_path / "a" / "b")
+
+
+@pytest.mark.parametrize(
+    ("there", "text", "name"),
+    [
+        ([], "PP-1a", "pen-PP-1a"),
+        (["pen-PP-1a"], "PP-1a", "pen-PP-1a"),
+        (["pen-PP-1A"], "PP-1a", "pen-%50%50-1%61"),
+        (["pen-PP-1a"], "PP-1A", "pen-%50%50-1%41"),
+        (["pen-%50%50-1%61"], "PP-1a", "pen-%50%50-1%61"),
+        (["pen-%50%50-1%61"], "PP-1A", "pen-PP-1A"),
+        (["pen-PP-1a", "pen-PP-1A"], "PP-1A", "pen-PP-1A"),
+        (["pen-PP-1A."], "PP-1a", "pen-PP-1a"),
+        (["pen-A%2EB"], "a.b", "pen-%61%2E%62"),
+    ],
+)
+def test_a_folder_differs_from_others_by_more_than_case(tmp_path: Path, there: list[str], text: str, name: str) -> None:
+    for folder in there:
+        (tmp_path / folder).mkdir()
+    assert folder_name(tmp_path, "pen-", text) == name
+    assert text_of(name.removeprefix("pen-")) == text

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -12,11 +13,12 @@ import pytest
 from pencore.digest import ZERO_DIGEST
 from pinprick import errors
 from pinprick.errors import InputError, Mismatch
-from pinprick.files import write_whole
+from pinprick.files import Staged
 from pinprick.records import (
     BadLink,
     EditedCopy,
     Gap,
+    Kind,
     RecordStore,
     describe,
     gaps,
@@ -201,6 +203,43 @@ def test_no_two_serials_share_a_folder(store: RecordStore) -> None:
     assert len({store.pen_folder(serial) for serial in serials}) == len(serials)
 
 
+CASES = ["PP-1a", "PP-1A", "pp-1a", "pp-1A", "Pp-1a"]
+
+
+@pytest.mark.parametrize("order", [CASES, CASES[::-1]])
+def test_serials_that_differ_in_case_alone_share_no_folder(store: RecordStore, order: list[str]) -> None:
+    """Nor do they where the file system makes no difference: it takes for one what it folds to one."""
+    for number, serial in enumerate(order, 1):
+        keep(store, number, serial)
+    folders = [path.name for path in store.folder.iterdir()]
+    assert len({name.casefold() for name in folders}) == len(order)
+    assert store.pen_folder(order[0]).name == f"pen-{order[0]}"  # as ever, while there is no other
+    assert store.serials() == sorted(order)
+    for number, serial in enumerate(order, 1):
+        assert store.sessions(serial) == list(range(1, number + 1))
+        assert store.inspect(serial).good
+
+
+def test_folders_that_differ_in_case_alone_are_found_again_as_they_are(store: RecordStore) -> None:
+    """Those that were made where case makes a difference, before it was minded."""
+    for serial in ("PP-1a", "PP-1A"):
+        folder = store.folder / f"pen-{serial}"
+        folder.mkdir(parents=True)
+        (folder / "session-00000001.ppr").write_bytes(make(serial=serial))
+    assert store.serials() == ["PP-1A", "PP-1a"]
+    assert store.load("PP-1a", 1).record.serial == "PP-1a"
+
+
+def test_a_folder_keeps_its_name_when_the_other_is_gone(store: RecordStore) -> None:
+    for serial in ("PP-1a", "PP-1A"):
+        keep(store, 2, serial)
+    spelt = store.pen_folder("PP-1A")
+    assert spelt.name == "pen-%50%50-1%41"
+    shutil.rmtree(store.pen_folder("PP-1a"))
+    assert store.pen_folder("PP-1A") == spelt
+    assert store.serials() == ["PP-1A"]
+
+
 def test_other_files_in_the_folder_are_left_alone(store: RecordStore) -> None:
     saved = store.save(make(), SERIAL, 1)
     for name in ("session-x.ppr", "session-.ppr", "notes.txt", "session-٣.ppr"):
@@ -208,7 +247,7 @@ def test_other_files_in_the_folder_are_left_alone(store: RecordStore) -> None:
     assert store.sessions(SERIAL) == [1]
 
 
-@pytest.mark.parametrize("step", ["mkstemp", "fsync", "replace"])
+@pytest.mark.parametrize("step", ["mkstemp", "write", "fsync", "link"])
 def test_a_write_that_fails_leaves_nothing_behind(
     monkeypatch: pytest.MonkeyPatch, store: RecordStore, step: str
 ) -> None:
@@ -216,7 +255,7 @@ def test_a_write_that_fails_leaves_nothing_behind(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as broken:
-        broken.setattr({"mkstemp": tempfile, "fsync": os, "replace": Path}[step], step, fail)
+        broken.setattr(tempfile if step == "mkstemp" else os, step, fail)
         with pytest.raises(InputError) as caught:
             store.save(make(), SERIAL, 1)
     assert caught.value.code == errors.FILE_UNWRITABLE
@@ -225,26 +264,28 @@ def test_a_write_that_fails_leaves_nothing_behind(
     store.save(make(), SERIAL, 1)
 
 
-def test_the_json_is_there_before_the_record_counts(monkeypatch: pytest.MonkeyPatch, store: RecordStore) -> None:
-    written: list[str] = []
+def test_the_json_comes_after_its_record(monkeypatch: pytest.MonkeyPatch, store: RecordStore) -> None:
+    """So that one without its record shows that the record was taken away."""
 
-    def note(path: Path, data: bytes, *, private: bool = False) -> None:
-        written.append(path.suffix)
-        write_whole(path, data, private=private)
+    def no_room(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(stores, "write_whole", note)
-    store.save(make(), SERIAL, 1)
-    assert written == [".json", ".ppr"]
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "replace", no_room)
+        with pytest.raises(InputError):
+            store.save(make(), SERIAL, 1)
+    assert [path.name for path in store.pen_folder(SERIAL).iterdir()] == ["session-00000001.ppr"]
+    assert not store.save(make(), SERIAL, 1).new
+    assert store.path(SERIAL, 1).with_suffix(".json").exists()
 
 
 def test_a_disk_that_keeps_something_else_is_not_believed(monkeypatch: pytest.MonkeyPatch, store: RecordStore) -> None:
-    other = make(start_s=5)
+    class Mixing(Staged):
+        def __init__(self, path: Path, data: bytes, *, private: bool = False) -> None:
+            super().__init__(path, make(start_s=5) if data == make() else data, private=private)
 
-    def mix_up(path: Path, data: bytes, *, private: bool = False) -> None:
-        write_whole(path, other if path.suffix == ".ppr" else data, private=private)
-
-    monkeypatch.setattr(stores, "write_whole", mix_up)
-    mismatch(errors.RECORD_MISMATCH, store.save, make(), SERIAL, 1)
+    monkeypatch.setattr(stores, "Staged", Mixing)
+    assert "differently" in mismatch(errors.RECORD_MISMATCH, store.save, make(), SERIAL, 1).message
 
 
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
@@ -364,6 +405,7 @@ def test_the_first_bad_link_is_named_and_nothing_is_said_of_what_comes_after(sto
     assert report.first_bad == BadLink(
         4,
         str(store.path(SERIAL, 4)),
+        Kind.DOES_NOT_FOLLOW,
         f"The record of session 4 of pen {SERIAL} does not follow the record of session 3.",
         expected=other[-32:].hex(),
         found=made[2][-32:].hex(),
@@ -459,8 +501,20 @@ def test_a_copy_written_before_a_code_had_its_name_is_no_edit() -> None:
     assert difference(older, told) == "profile"
 
 
-def test_a_copy_without_its_record_is_told_of(store: RecordStore) -> None:
-    keep(store, 3)
+def test_a_copy_without_its_record_is_a_bad_link(store: RecordStore) -> None:
+    made = keep(store, 3)
     store.path(SERIAL, 2).unlink()
     report = store.inspect(SERIAL)
-    assert (report.orphans, report.gaps, report.good) == ((2,), (Gap(2, 2),), True)
+    assert (report.orphans, report.gaps, report.unverified, report.count) == ((2,), (), (3,), 1)
+    assert report.first_bad is not None
+    assert (report.first_bad.session, report.first_bad.kind) == (2, Kind.GONE)
+    assert (report.first_bad.expected, report.first_bad.found) == (made[1][-32:].hex(), None)
+
+
+def test_a_copy_whose_record_was_taken_away_keeps_others_from_its_place(store: RecordStore) -> None:
+    made = keep(store, 3)
+    store.path(SERIAL, 3).unlink()
+    other = make(3, made[1][-32:], start_s=5)
+    assert mismatch(errors.RECORDS_FORK, store.save, other, SERIAL, 3).given == 3
+    assert store.save(made[2], SERIAL, 3).new
+    assert store.inspect(SERIAL).good

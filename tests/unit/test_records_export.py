@@ -351,23 +351,26 @@ def test_a_full_disk_leaves_the_old_file(monkeypatch: pytest.MonkeyPatch, tmp_pa
     assert [item.name for item in tmp_path.iterdir()] == ["out.csv"]
 
 
-def test_a_full_disk_amid_an_import_keeps_what_is_whole(
-    monkeypatch: pytest.MonkeyPatch, exported: Path, tmp_path: Path
+@pytest.mark.parametrize("at", range(1, 5))
+def test_a_full_disk_amid_an_import_leaves_nothing(
+    monkeypatch: pytest.MonkeyPatch, exported: Path, tmp_path: Path, at: int
 ) -> None:
     other = RecordStore(tmp_path / "other")
-    import_one = RecordStore.save
+    write = os.write
+    written = []
 
-    def save(self: RecordStore, data: bytes, serial: str, session: int) -> SavedRecord:
-        if session == 2:
-            raise InputError(errors.FILE_UNWRITABLE, "full")
-        return import_one(self, data, serial, session)
+    def full(descriptor: int, data: bytes) -> int:
+        written.append(data)
+        if len(written) == at:
+            raise OSError(28, "No space left on device")
+        return write(descriptor, data)
 
     with monkeypatch.context() as broken:
-        broken.setattr(RecordStore, "save", save)
+        broken.setattr(os, "write", full)
         raised(InputError, errors.FILE_UNWRITABLE, lambda: import_records(exported, other))
-    assert other.sessions(SERIAL) == [1]
-    assert other.inspect(SERIAL).good
-    assert len(import_records(exported, other).new) == 2
+    assert other.serials() == []
+    assert [path for path in other.folder.rglob("*") if path.is_file()] == []
+    assert len(import_records(exported, other).new) == 4
 
 
 def test_the_largest_record_goes_there_and_back(store: RecordStore, tmp_path: Path) -> None:

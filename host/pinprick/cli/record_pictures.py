@@ -212,7 +212,7 @@ def report_picture(report: ChainReport) -> Iterator[RenderableType]:
     yield Text.assemble((f"{mark}  ", style), (printable(report.serial), "bold"), f"  {count}")
     rows: list[tuple[str, str | Text]] = []
     if report.gaps:
-        rows.append(("Not here", f"{missing(report.gaps)}: never pulled to this computer; no break"))
+        rows.append(("Not here", f"{missing(report.gaps)}: never pulled to this computer, or taken away"))
     bad = report.first_bad
     if bad:
         where = "" if bad.where in bad.what else f"  {printable(bad.where)}"
@@ -225,6 +225,9 @@ def report_picture(report: ChainReport) -> Iterator[RenderableType]:
     for copy in report.edited:
         rows.append(("Edited", Text.assemble((f"session {copy.session}", "bold red"), f"  {printable(copy.where)}")))
         rows.append(("", f"says something else than its record, in {copy.field}; the record counts"))
+    for path in report.apart:
+        rows.append(("Set apart", Text.assemble(("another record, as the pen gave it", "bold red"))))
+        rows.append(("", printable(str(path))))
     if report.orphans:
         rows.append(("JSON only", f"{sessions(report.orphans)}: the record itself is not here"))
     if rows:

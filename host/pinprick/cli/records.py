@@ -32,6 +32,7 @@ from pinprick.records import (
     read_record,
     to_csv,
     to_json,
+    verify_chains,
     write_export,
 )
 
@@ -144,7 +145,8 @@ class _Told:
             out.say("Nothing was acknowledged; the pen has its records still.")
         if missing:
             gone = record_pictures.missing(missing)
-            out.say(Text(f"Not kept here: {gone}; acknowledged from another computer.", "yellow"))
+            why = "acknowledged before, from another computer or from this one, where it was taken away since"
+            out.say(Text(f"Not kept here: {gone}; {why}.", "yellow"))
 
 
 def _line(sealed: Record) -> Text:
@@ -326,18 +328,43 @@ def _follows(store: RecordStore, sealed: Record) -> str:
 
 
 @app.command()
-def verify(pen: _PenArgument = None, json_lines: JsonOption = False) -> None:
+def verify(
+    context: typer.Context,
+    pen: _PenArgument = None,
+    complete: Annotated[
+        bool, typer.Option("--complete", help="Take a gap for a bad link: no other computer pulls from this pen.")
+    ] = False,
+    on_pen: Annotated[
+        bool,
+        typer.Option(
+            "--on-pen", help="Hold the chain's end against a connected pen, too: it alone knows its last record."
+        ),
+    ] = False,
+    port: PortOption = None,
+    serial_number: SerialNumberOption = None,
+    timeout: TimeoutOption = WAIT_S,
+    json_lines: JsonOption = False,
+) -> None:
     """Check every record kept here: each whole, in order, following the one before; names the first bad link.
 
-    Sessions that were never pulled to this computer are gaps, no breaks. The JSON beside each record is compared with
-    it. Exit code 4 when anything is wrong.
+    Sessions that are not kept here are gaps, and no break: another computer may have pulled them. From the files alone
+    nobody can tell that the newest were taken away; --on-pen can. The JSON beside each record is compared with it. Exit
+    code 4 when anything is wrong.
 
-    With --json: an event `pen` for each (serial, good, count, gaps, first_bad: session, file, what, expected, found;
-    unverified, edited, orphans); the result has pens and records (verified).
+    With --json: an event `pen` for each (serial, good, count, gaps, first_bad: session, file, kind, what, expected,
+    found; unverified, edited, orphans, apart); the result has pens and records (verified). A kind is one of changed,
+    unreadable, gone, foreign, misplaced, duplicate, order, does-not-follow, exchanged, missing.
     """
     with reporting(json_lines) as out:
         store = RecordStore()
-        reports = [store.inspect(serial) for serial in _chosen(store, pen)]
+        if on_pen:
+            with connected(port, pen or serial_number, timeout) as reached:
+                reached.check_records(store)
+                info = reached.info
+                reports = [store.inspect(info.serial, complete=complete, last=info.last_session)]
+        else:
+            _refuse_port(context)
+            reports = [store.inspect(serial, complete=complete) for serial in _chosen(store, pen)]
         for report in reports:
             out.event("pen", **_report_fields(report))
             for part in record_pictures.report_picture(report):
@@ -360,7 +387,8 @@ def _report_fields(report: ChainReport) -> dict[str, object]:
         "first_bad": bad
         and {
             "session": bad.session,
-            "file": bad.where,
+            "file": bad.where or None,
+            "kind": bad.kind,
             "what": bad.what,
             "expected": bad.expected,
             "found": bad.found,
@@ -368,12 +396,15 @@ def _report_fields(report: ChainReport) -> dict[str, object]:
         "unverified": report.unverified,
         "edited": [{"session": copy.session, "file": copy.where, "field": copy.field} for copy in report.edited],
         "orphans": report.orphans,
+        "apart": report.apart,
     }
 
 
 def _verdict(wrong: Sequence[ChainReport]) -> Mismatch:
-    """Return what to say of pens whose records don't hold: the first broken chain, or else the first edited copy."""
-    report = min(wrong, key=lambda report: report.first_bad is None)
+    """Return what to say of pens whose records don't hold: the first broken chain, or else the first fork, or else the
+    first edited copy.
+    """
+    report = min(wrong, key=lambda report: (report.first_bad is None, not report.apart))
     others = f" (and {counted(len(wrong) - 1, 'pen')} more)" if len(wrong) > 1 else ""
     if report.first_bad:
         bad = report.first_bad
@@ -384,6 +415,14 @@ def _verdict(wrong: Sequence[ChainReport]) -> Mismatch:
             given=bad.found,
             limit=bad.expected,
             hint="Keep the file as it is, and compare it with a copy or with the pen before the pen's next use.",
+        )
+    if report.apart:
+        return Mismatch(
+            errors.RECORDS_FORK,
+            f"Pen {report.serial} once had another record than the one kept here{others}.",
+            field="apart",
+            given=str(report.apart[0]),
+            hint="Both are kept. Have a technician look at the pen; move the file elsewhere once it is settled.",
         )
     copy = report.edited[0]
     return Mismatch(
@@ -420,7 +459,8 @@ def export(
 ) -> None:
     """Write the records kept here into one file, for spreadsheets (csv) or other programs (json).
 
-    The file is written whole or not at all; the same records give the same file. In CSV, depths are in um, times in
+    The file is written whole or not at all; the same records give the same file. JSON holds each record byte for byte,
+    and `import` takes it back. CSV is a view, from which no record can be made again. In it depths are in um, times in
     UTC, what is said of a session repeats in each of its rows, and a text that a spreadsheet would take for a formula
     begins with an apostrophe.
 
@@ -435,6 +475,8 @@ def export(
             check_target(path, force)
         store = RecordStore()
         saved = list(store.load_all(_chosen(store, pen), first or 0, last))
+        # What can't be believed is not passed on, nor would it be imported.
+        verify_chains(entry.record for entry in saved)
         text = to_csv(saved) if form == "csv" else to_json(saved)
         out_.result(format=form, records=len(saved), file=path, text=None if path else text)
         if path is None:
@@ -453,7 +495,8 @@ def import_(
 ) -> None:
     """Keep the records of an exported file here, those that are not kept yet. Nothing that is kept is ever replaced.
 
-    All are checked first: seals, chain, words, and what is kept here; if anything does not fit, nothing is imported.
+    All are checked first: seals, chain, words, and what is kept here. If anything does not fit, or there is no room for
+    all of them, nothing is imported.
 
     With --json the result has new and kept, lists of serial and session.
     """

@@ -9,7 +9,18 @@
 `exchange` writes files for others and reads them back.
 """
 
-from pinprick.records.chain import BadLink, ChainReport, EditedCopy, Gap, gaps, parse, verify_chain
+from pinprick.records.chain import (
+    BadLink,
+    ChainReport,
+    EditedCopy,
+    Gap,
+    Kind,
+    LinkError,
+    gaps,
+    parse,
+    verify_chain,
+    verify_chains,
+)
 from pinprick.records.exchange import (
     COLUMNS,
     Imported,
@@ -20,7 +31,7 @@ from pinprick.records.exchange import (
     to_json,
     write_export,
 )
-from pinprick.records.pulling import Pulled, RecordSource, pull_records
+from pinprick.records.pulling import Pulled, RecordSource, check_continues, pull_records
 from pinprick.records.store import RecordStore, SavedRecord, default_folder, read_record
 from pinprick.records.words import describe
 
@@ -31,10 +42,13 @@ __all__ = [
     "EditedCopy",
     "Gap",
     "Imported",
+    "Kind",
+    "LinkError",
     "Pulled",
     "RecordSource",
     "RecordStore",
     "SavedRecord",
+    "check_continues",
     "check_target",
     "default_folder",
     "describe",
@@ -47,5 +61,6 @@ __all__ = [
     "to_csv",
     "to_json",
     "verify_chain",
+    "verify_chains",
     "write_export",
 ]

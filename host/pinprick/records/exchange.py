@@ -24,7 +24,7 @@ from pinprick.errors import (
     Mismatch,
 )
 from pinprick.files import write_whole
-from pinprick.records.chain import parse, verify_chain
+from pinprick.records.chain import parse, verify_chains
 from pinprick.records.store import RecordStore, SavedRecord, read_file
 from pinprick.records.words import describe, difference
 
@@ -177,8 +177,7 @@ def read_export(path: Path) -> list[tuple[bytes, Record]]:
         raise _no_export(path, f"this tool reads schema {SCHEMA} of it alone")
     entries = [_entry(path, index, said) for index, said in enumerate(held["records"])]
     entries.sort(key=lambda entry: (entry[1].serial, entry[1].session))
-    for serial in dict.fromkeys(entry[1].serial for entry in entries):
-        verify_chain(sealed for _, sealed in entries if sealed.serial == serial)
+    verify_chains(sealed for _, sealed in entries)
     return entries
 
 
@@ -204,13 +203,13 @@ def _no_export(path: Path, why: str) -> InputError:
 
 
 def import_records(path: Path, store: RecordStore) -> Imported:
-    """Keep the records of a JSON export that are not kept yet; all are checked before the first is written.
+    """Keep the records of a JSON export that are not kept yet; all are checked, and written, before the first counts.
 
-    Raises as `read_export` and `RecordStore.save`; Mismatch RECORDS_FORK says that another record of a session is kept,
-    or one that doesn't fit, and nothing is imported.
+    Raises as `read_export`, `RecordStore.admit` and `save_all`; Mismatch RECORDS_FORK says that another record of a
+    session is kept, or one that doesn't fit, and nothing is imported.
     """
     entries = read_export(path)
     for data, sealed in entries:
         store.admit(data, sealed.serial, sealed.session)
-    saved = [store.save(data, sealed.serial, sealed.session) for data, sealed in entries]
+    saved = store.save_all(entries)
     return Imported(tuple(entry for entry in saved if entry.new), tuple(entry for entry in saved if not entry.new))
