@@ -21,10 +21,10 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
-from pencore import faults, provision, wire
+from pencore import course, faults, provision, wire
 from pencore import profile as core
-from pencore.digest import sha256
-from pinprick import wording
+from pencore.digest import ZERO_DIGEST, sha256
+from pinprick import simulated, wording
 from pinprick.clock import now_s
 from pinprick.errors import (
     NOT_A_PEN,
@@ -40,7 +40,7 @@ from pinprick.errors import (
 from pinprick.keys import ClinicKey
 from pinprick.link import Link, PenRefused
 from pinprick.profiles import ProfileFile, check, placeholder_problems, to_core
-from pinprick.records import Pulled, RecordStore, SavedRecord, pull_records
+from pinprick.records import Pulled, RecordStore, SavedRecord, check_continues, pull_records
 from pinprick.sent import SentProfiles
 from pinprick.told import FaultNotice, Loaded, PenInfo, StateChange, Status, Telemetry, Update
 from pinprick.transport import SerialTransport, Transport
@@ -85,14 +85,16 @@ class PenFault(PinprickError):
 class Pen:
     """A connected pen. Made by `open`, by `pinprick.discovery.find`, or from a Transport; `hello` is said at once.
 
-    `wait_s` is how long it is waited for what the pen does on its own: homing, changing the zone, sealing. One thread
-    at a time makes requests, except `stop`, which any thread may make at any time.
+    `wait_s` is how long it is waited for what the pen does on its own: homing, changing the zone, sealing. All waits
+    are as much longer at a simulated pen as that says it is slower. One thread at a time makes requests, except `stop`,
+    which any thread may make at any time.
     """
 
     def __init__(self, transport: Transport, *, wait_s: float = WAIT_S) -> None:
         self._listeners: list[Callable[[Update], None]] = []
-        self._wait_s = wait_s
-        self._link = Link(transport, self._hear)
+        self._patience = simulated.patience(transport.name)
+        self._wait_s = wait_s * self._patience
+        self._link = Link(transport, self._hear, patience=self._patience)
         try:
             self.info = self.hello()
         except BaseException:
@@ -195,13 +197,13 @@ class Pen:
         `issued_at` (seconds since 1970) is now when left out. With `records`, the pen's memory is compared first with
         the records kept here. With `sent`, what is sent is kept, and `source` goes on with an open session that it
         began. Raises ValidationFailed (a file) or PinprickError (a Profile) for what this pen would not carry out,
-        Mismatch RECORDS_AHEAD, RECORDS_FORK or LOAD_DIGEST, InputError CLOCK_WRONG or FILE_*, PenRefused, with
-        SESSION_OPEN also when a session of another profile is open, and PinprickError SESSION_ELSEWHERE when it was
-        begun from another computer.
+        Mismatch RECORDS_AHEAD, RECORDS_FORK, RECORD_MISMATCH or LOAD_DIGEST, InputError CLOCK_WRONG or FILE_*,
+        PenRefused, with SESSION_OPEN also when a session of another profile is open, and PinprickError
+        SESSION_ELSEWHERE when it was begun from another computer.
         """
         info = self.hello()
         if records is not None:
-            records.check_head(info.serial, info.last_session, info.ledger_head)
+            self.check_records(records)
         if sent is not None and info.open_session:
             return self._resume(info, sent, source)
         issued_at = now_s() if issued_at is None else issued_at
@@ -322,7 +324,7 @@ class Pen:
         return confirm
 
     def _confirm_stop(self, heard: "queue.Queue[Update]") -> None:
-        deadline = time.monotonic() + _STOP_SEEN_S
+        deadline = time.monotonic() + _STOP_SEEN_S * self._patience
         while time.monotonic() < deadline:
             try:
                 update = heard.get(timeout=max(0.0, deadline - time.monotonic()))
@@ -343,6 +345,18 @@ class Pen:
     def clear(self) -> None:
         """Leave FAULT; PenRefused as long as its cause is there."""
         self._expect("clear", self._ask("clear"), (wire.SAFE, wire.LOADED))
+
+    def clock_correct(self, time_s: int, reason: str, key: ClinicKey | None = None) -> int:
+        """Move the pen's time to `time_s` (seconds since 1970) for `reason` (1..64 characters), signed with `key`;
+        return its new time floor. PenRefused also when the pen has moved on since its latest hello.
+        """
+        info = self.info
+        key_id, signature = 0, ZERO_DIGEST
+        if key is not None:
+            about = (info.serial, info.nonce, info.session_id, info.time_floor)
+            key_id, signature = key.key_id, course.correction_hmac(key.key, *about, time_s, reason)
+        answer = self._ask("clock.correct", time=time_s, reason=reason, key_id=key_id, hmac=signature.hex())
+        return int(answer["time_floor"])
 
     def send_damaged(self, method: str, at: int = 30, mask: int = 0x01, **params: Any) -> PenRefused:
         """Send a request as if byte `at` of its line had been changed on the way, and return what the pen says of it.
@@ -393,6 +407,12 @@ class Pen:
         if acked != session:
             message = f"Record {session} was acknowledged, but the pen takes it for record {acked}."
             raise Mismatch(RECORD_MISMATCH, message, field="acked", given=acked, limit=session)
+
+    def check_records(self, records: RecordStore) -> None:
+        """Refuse a pen whose records, by its latest hello, don't continue those kept here: Mismatch RECORDS_AHEAD,
+        RECORDS_FORK or RECORD_MISMATCH.
+        """
+        check_continues(self, records, self.info)
 
     def pull_records(
         self, store: RecordStore, *, acknowledge: bool = True, heard: Callable[[Pulled], None] | None = None
@@ -464,7 +484,7 @@ class Pen:
 
     def _ask(self, method: str, **params: Any) -> dict[str, Any]:
         """Make a request; make it again, for a while, when the pen is busy."""
-        deadline = time.monotonic() + BUSY_S
+        deadline = time.monotonic() + BUSY_S * self._patience
         pause_s = _BUSY_FIRST_S
         while True:
             try:

@@ -50,6 +50,8 @@ GENERATED_STALE = 1204
 EXTRA_MISSING = 1205
 KEY_MISSING = 1206
 KEY_BAD = 1207
+KEY_TAKEN = 1208
+KEYRING_FAILED = 1209
 
 # --- 13xx the way to the pen ----------------------------------------------------------------------------------------
 NO_DEVICE = 1301
@@ -88,6 +90,9 @@ IMAGE_BAD = 1508
 IMAGE_UNKNOWN = 1509
 IMAGE_DIFFERS = 1510
 BOARD_LOST = 1511
+PROVISION_LOOSER = 1512
+PROVISION_OTHER_PEN = 1513
+PEN_MEMORY_BROKEN = 1514
 
 HOST_NAMES = {
     1001: "FILE_MISSING",
@@ -114,6 +119,8 @@ HOST_NAMES = {
     1205: "EXTRA_MISSING",
     1206: "KEY_MISSING",
     1207: "KEY_BAD",
+    1208: "KEY_TAKEN",
+    1209: "KEYRING_FAILED",
     1301: "NO_DEVICE",
     1302: "PEN_SILENT",
     1303: "CHECK_FAILED",
@@ -146,6 +153,9 @@ HOST_NAMES = {
     1509: "IMAGE_UNKNOWN",
     1510: "IMAGE_DIFFERS",
     1511: "BOARD_LOST",
+    1512: "PROVISION_LOOSER",
+    1513: "PROVISION_OTHER_PEN",
+    1514: "PEN_MEMORY_BROKEN",
 }
 """Code -> NAME of the tool's own codes. A test holds it equal to the constants above."""
 

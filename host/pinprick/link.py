@@ -59,8 +59,13 @@ def _day(days: int) -> str:
 
 _DAYS_MOST = 2_932_896
 """The last day that has a name of four digits for its year."""
-_SHOWN: dict[str, Callable[[int], str]] = {"issued_at": _moment, "cartridge.expires": _day}
-"""How the numbers of a field are told where they are a moment or a day, as seconds or days since 1970."""
+_SHOWN: dict[str, Callable[[int], str]] = {
+    "issued_at": _moment,
+    "time": _moment,
+    "cartridge.expires": _day,
+    "hmac": "{} s".format,
+}
+"""How the numbers of a field are told where they are a moment or a day, as seconds or days since 1970, or a time."""
 
 
 def _detail(refusal: faults.Refusal) -> str:
@@ -95,10 +100,10 @@ class Link:
     `notify` gets every notification, in the reading thread, in order; it must return soon and must not make a request.
     `state` is the pen's state as last heard (a code of `pencore.wire`; BOOT before the first), `lost` the error that
     ended the connection, or None. With `lease_s` a number, the lease is kept only for so long after the last `request`:
-    a program that got stuck holds no pen.
+    a program that got stuck holds no pen. An answer is waited for `patience` times as long as a real pen's.
     """
 
-    def __init__(self, transport: Transport, notify: Callable[[wire.Message], None]) -> None:
+    def __init__(self, transport: Transport, notify: Callable[[wire.Message], None], *, patience: float = 1.0) -> None:
         self.name = transport.name
         self.state: int = wire.BOOT
         self.lost: NoDevice | None = None
@@ -106,6 +111,7 @@ class Link:
         self._asked_at = time.monotonic()
         self._transport = transport
         self._notify = notify
+        self._patience = patience
         self._nonce = ""
         self._last_id = 0
         self._turn = threading.Lock()
@@ -195,6 +201,7 @@ class Link:
 
         A complaint of the pen about a line it didn't understand makes for an early repetition, unless `patient`.
         """
+        limit_s, repeat_s = limit_s * self._patience, repeat_s * self._patience
         deadline = time.monotonic() + limit_s
         with self._changed:
             self._answer = None
@@ -267,7 +274,7 @@ class Link:
             for _ in range(_DAMAGED_MOST):
                 complaints = self._complaints
                 self._send(bytes(line))
-                self._await_news(complaints, REPEAT_S)
+                self._await_news(complaints, REPEAT_S * self._patience)
                 if self._complaint is not None and self._complaints > complaints:
                     return PenRefused(self._complaint)
             raise self._silent()

