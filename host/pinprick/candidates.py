@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from serial.tools import list_ports
 
 from pinprick import simulated
+from pinprick.errors import InputError
 
 USB = "usb"
 SIM = "sim"
@@ -35,18 +36,37 @@ class Candidate:
 
 
 def candidates() -> list[Candidate]:
-    """Return the ports that may be a pen's, USB first, in the order of their names."""
-    return _candidates(simulated.registered())
+    """Return the ports that may be a pen's, USB first, in the order of their names.
+
+    Raises InputError FILE_UNREADABLE when there is none on USB, and it can't be seen which simulated pens there are.
+    """
+    return _or_raised(*seen())
 
 
 def hurried_candidates(*, busy: bool) -> list[Candidate]:
     """Return the same in half a second at most, for a stop; with simulated pens too busy to answer only if `busy`."""
-    return _candidates(simulated.registered(HURRY_S, busy=busy))
+    return _or_raised(*seen(HURRY_S, busy=busy))
 
 
-def _candidates(registered: list[simulated.Registration]) -> list[Candidate]:
-    sims = [Candidate(pen.port, SIM, pen.serial, "simulated pen") for pen in registered]
-    return [port for port in _serial_ports() if port.kind == USB] + sims
+def seen(within_s: float | None = None, *, busy: bool = False) -> tuple[list[Candidate], InputError | None]:
+    """Return the same, and what is in the way of seeing which simulated pens there are, if anything is: nobody who
+    holds a real pen has to care for that.
+    """
+    problem = None
+    sims: list[Candidate] = []
+    try:
+        registered = simulated.registered(within_s, busy=busy)
+    except InputError as error:
+        problem = error
+    else:
+        sims = [Candidate(pen.port, SIM, pen.serial, "simulated pen") for pen in registered]
+    return [port for port in _serial_ports() if port.kind == USB] + sims, problem
+
+
+def _or_raised(found: list[Candidate], problem: InputError | None) -> list[Candidate]:
+    if problem is not None and not found:
+        raise problem
+    return found
 
 
 def named(found: Sequence[Candidate], serial_number: str) -> tuple[list[Candidate], list[Candidate]]:

@@ -10,11 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from queue import SimpleQueue
 
-from pinprick.candidates import OTHER, SIM, USB, Candidate, candidates, misspelt, named, others
+from pinprick.candidates import OTHER, SIM, USB, Candidate, candidates, misspelt, named, others, seen
 from pinprick.device import WAIT_S, Pen, PenInfo
 from pinprick.errors import NO_DEVICE, NOT_A_PEN, SEVERAL_PENS, WRONG_PEN, NoDevice, PinprickError
 
-__all__ = ["OTHER", "SIM", "USB", "Candidate", "Look", "candidates", "find", "first", "look", "others", "several"]
+__all__ = [
+    "OTHER", "SIM", "USB", "Candidate", "Look", "candidates", "find", "first", "look", "others", "seen", "several",
+]  # fmt: skip
 
 _AT_ONCE = 8
 
@@ -85,8 +87,8 @@ def find(port: str | None = None, serial_number: str | None = None, *, wait_s: f
     """Return the one pen that is meant, connected; `wait_s` as `Pen` has it.
 
     Without `port`, the only pen there is, or the only one with `serial_number`. Raises NoDevice NO_DEVICE when there is
-    none, SEVERAL_PENS when it isn't clear which, WRONG_PEN when the pen at `port` has another serial number, and what
-    `Pen.open` raises.
+    none, SEVERAL_PENS when it isn't clear which, WRONG_PEN when the pen at `port` has another serial number, what
+    `Pen.open` raises, and InputError FILE_UNREADABLE when it may be a simulated one that can't be seen.
     """
     if port is not None:
         pen = Pen.open(port, wait_s=wait_s)
@@ -95,10 +97,15 @@ def find(port: str | None = None, serial_number: str | None = None, *, wait_s: f
         pen.close()
         message = f"The pen at {port} is {pen.info.serial or 'not provisioned'}, not {serial_number}."
         raise NoDevice(WRONG_PEN, message, field="--serial-number", given=serial_number)
-    found = candidates()
+    found, problem = seen()
     if serial_number is None and len(found) == 1:
         return Pen.open(found[0].port, wait_s=wait_s)
-    return _only(found, serial_number, wait_s)
+    try:
+        return _only(found, serial_number, wait_s)
+    except NoDevice as error:
+        if problem is not None and error.code == NO_DEVICE:
+            raise problem from None
+        raise
 
 
 def _none(serial_number: str | None, asked: Sequence[Look] = (), known: Sequence[Candidate] = ()) -> NoDevice:

@@ -6,6 +6,7 @@ is gone, or with nobody at its channel any more, was left behind, and whoever fi
 """
 
 import contextlib
+import errno
 import json
 import os
 import re
@@ -18,9 +19,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from pinprick.errors import FILE_UNWRITABLE, SIM_UNREACHABLE, USAGE, InputError, NoDevice, PinprickError
+from pinprick.errors import (
+    FILE_UNREADABLE,
+    FILE_UNWRITABLE,
+    SIM_UNREACHABLE,
+    USAGE,
+    InputError,
+    NoDevice,
+    PinprickError,
+)
 from pinprick.files import file_name, read_bounded, text_of, write_whole
-from pinprick.places import runtime_folder
+from pinprick.places import RUNTIME_VARIABLE, runtime_folder
 
 _CONNECT_S = 1.0
 _HELLO_S = 5.0
@@ -30,6 +39,7 @@ _ANSWER_S = 60.0
 _PIECE = 65_536
 _AT_ONCE = 32
 _SUFFIX = ".json"
+_PATIENCE_MOST = 1000.0
 _CONTROL = re.compile(r"127\.0\.0\.1:[0-9]{1,5}")
 
 
@@ -42,6 +52,8 @@ class Registration:
     control: str
     token: str = field(repr=False)
     pid: int
+    patience: float = 1.0
+    """For how many seconds of a host's it may take what a real pen does in one; 1 for those that are never slower."""
 
 
 def _folder() -> Path:
@@ -50,6 +62,23 @@ def _folder() -> Path:
 
 def _path(serial: str) -> Path:
     return _folder() / (file_name(serial) + _SUFFIX)
+
+
+def _paths() -> list[Path]:
+    """Return the files in which pens registered, by name; InputError FILE_UNREADABLE when this account may not look."""
+    folder = _folder()
+    try:
+        found = sorted(folder.iterdir())
+        if not os.access(folder, os.X_OK):
+            # Names alone can be read.
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        message = f"Simulated pens register in {folder}, which cannot be read: {error.strerror}."
+        hint = f"Give this account the right to read it, or name another folder in {RUNTIME_VARIABLE}."
+        raise InputError(FILE_UNREADABLE, message, given=str(folder), hint=hint) from None
+    return [path for path in found if path.name.endswith(_SUFFIX)]
 
 
 @contextlib.contextmanager
@@ -81,9 +110,10 @@ def registering(registration: Registration) -> Iterator[None]:
 def registered(within_s: float | None = None, *, busy: bool = False) -> list[Registration]:
     """Return the simulated pens that run, by serial number; what dead ones left behind is removed.
 
-    All are asked at once. Those that seem to be alive but don't answer `within_s` are left out, unless `busy`.
+    All are asked at once. Those that seem to be alive but don't answer `within_s` are left out, unless `busy`. Raises
+    InputError FILE_UNREADABLE when it can't be seen which there are.
     """
-    paths = [path for path in sorted(_folder().glob(f"*{_SUFFIX}")) if path.is_file()]
+    paths = [path for path in _paths() if path.is_file()]
     if not paths:
         return []
     with ThreadPoolExecutor(min(_AT_ONCE, len(paths))) as pool:
@@ -93,9 +123,20 @@ def registered(within_s: float | None = None, *, busy: bool = False) -> list[Reg
 
 def listed() -> set[str]:
     """Return the serial numbers under which pens are registered, whether they run, are too busy to answer, or are gone;
-    asks nobody.
+    asks nobody. Raises as `registered`.
     """
-    return {text_of(path.name.removesuffix(_SUFFIX)) for path in _folder().glob(f"*{_SUFFIX}")}
+    return {text_of(path.name.removesuffix(_SUFFIX)) for path in _paths()}
+
+
+def patience(port: str) -> float:
+    """Return for how many seconds what is at `port` may take what a real pen does in one; 1 unless a simulated pen that
+    is slower is registered there. Asks nobody.
+    """
+    try:
+        found = [_read(path) for path in _paths()]
+    except (OSError, PinprickError):
+        return 1.0
+    return max((pen.patience for pen in found if pen is not None and pen.port == port), default=1.0)
 
 
 def _ask(path: Path, within_s: float | None) -> tuple[Registration | None, bool | None]:
@@ -121,7 +162,10 @@ def _read(path: Path) -> Registration | None:
         serial, port, control, token = texts
         if not _CONTROL.fullmatch(control):
             return None
-        return Registration(serial, port, control, token, fields["pid"])
+        patience = float(fields.get("patience", 1.0))
+        if not 1.0 <= patience <= _PATIENCE_MOST:
+            return None
+        return Registration(serial, port, control, token, fields["pid"], patience)
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 

@@ -22,6 +22,8 @@ WRITE_TIMEOUT_S = 1.0
 POLL_S = 0.05
 """Longest a read waits where the system can only wait in slices (COM ports of Windows)."""
 _PIECE = 65_536
+_TCP = "socket://"
+_WHICH = "Plug it in, or see with `pinprick devices --all` which ports there are."
 
 
 @runtime_checkable
@@ -54,6 +56,9 @@ class SerialTransport:
         self.name = port
         if not port:
             raise InputError(USAGE, "No port is named.", field="--port")
+        if port.lower().startswith(_TCP) and not port.rpartition(":")[2].split("/")[0].isdecimal():
+            message = f"{port} has no port number."
+            raise InputError(USAGE, message, field="--port", given=port, hint=f"Write {_TCP}host:port.")
         try:
             # A Windows port has no descriptor to wait on, so its reads wait by themselves; all others return at once.
             self._port = serial.serial_for_url(port, timeout=0, write_timeout=WRITE_TIMEOUT_S, exclusive=True)
@@ -164,11 +169,11 @@ def _open_error(port: str, error: Exception) -> NoDevice:
         return NoDevice(PORT_IN_USE, f"Port {port} is held by another program.", field="--port", given=port)
     if "Could not configure" in text or number in (errno.ENOTTY, errno.EINVAL, errno.EISDIR, errno.ENXIO):
         message = f"{port} is not a serial port." if Path(port).exists() else f"There is no port {port}."
-        return NoDevice(NO_DEVICE, message, field="--port", given=port)
-    if port.startswith("socket://"):
+        return NoDevice(NO_DEVICE, message, field="--port", given=port, hint=_WHICH)
+    if port.lower().startswith(_TCP):
         message = f"Nothing answers at {port}."
         return NoDevice(NO_DEVICE, message, field="--port", given=port, hint="Is the virtual pen still running?")
-    return NoDevice(NO_DEVICE, f"There is no port {port}.", field="--port", given=port)
+    return NoDevice(NO_DEVICE, f"There is no port {port}.", field="--port", given=port, hint=_WHICH)
 
 
 def _lost(name: str, error: Exception | None) -> NoDevice:

@@ -1,5 +1,6 @@
 """A board behind a port: what mpremote is asked, what is said when it fails, and the commands that use it."""
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -215,10 +216,52 @@ def test_a_running_pen_is_verified_by_its_own_word(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, made: Build
 ) -> None:
     monkeypatch.setattr(service, "answering", lambda _: running(made.identity))
+    assert "the same as this tool's" in " ".join(
+        Run(capsys, "board", "verify", "--port", "socket://127.0.0.1:1").text.split()
+    )
     result = Run(capsys, "board", "verify", "--port", "socket://127.0.0.1:1", "--json").result
     assert (result["ok"], result["by"]) == (True, "pen")
     monkeypatch.setattr(service, "answering", lambda _: running("0" * 16))
     assert Run(capsys, "board", "verify", "--port", "socket://127.0.0.1:1", "--json").result["exit"] == 4
+
+
+@pytest.mark.parametrize("command", ["install", "verify"])
+@pytest.mark.usefixtures("made")
+def test_what_is_waited_for_is_said_before_it_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    monkeypatch.setattr("pinprick.board.repl._ANSWER_S", 0.3)
+    said: list[str] = []
+
+    def asked(_port: str) -> None:
+        said.append(capsys.readouterr().out)
+
+    monkeypatch.setattr(service, "answering", asked)
+    with stranger("silence") as silent:
+        lines = Run(capsys, "board", command, "--port", silent.port, "--json").lines
+        waited = [json.loads(line)["what"] for line in "".join(said).splitlines()] + [
+            line["what"] for line in lines[:-1]
+        ]
+        assert waited == (["prompt", "pen"] if command == "install" else ["pen", "prompt", "pen"])
+        assert lines[-1]["error"]["name"] == "NOT_A_BOARD"
+        said.clear()
+        Run(capsys, "board", command, "--port", silent.port)
+        assert f"Asking whether a pen runs at {silent.port}" in " ".join(said[0].split())
+
+
+@pytest.mark.parametrize("command", ["install", "verify"])
+def test_a_port_without_a_name_is_refused_before_anything_is_said(
+    capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    run = Run(capsys, "board", command, "--port", "")
+    assert (run.exit, run.out) == (2, "")
+    assert "no port is named" in " ".join(run.err.split())
+
+
+def test_only_what_replaces_files_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    said = {command: Run(capsys, "board", command, "--help").text for command in ("install", "verify")}
+    assert "replaced" in said["install"]
+    assert "replaced" not in said["verify"]
 
 
 @pytest.mark.usefixtures("made")

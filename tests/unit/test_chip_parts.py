@@ -117,6 +117,14 @@ def test_a_flash_that_has_it_is_not_touched() -> None:
     assert changed == []
 
 
-def test_a_flash_without_a_file_system_is_refused() -> None:
+def test_an_erased_flash_gets_a_file_system_first_as_the_stock_image_makes_one() -> None:
+    flash = FlashImage()
+    put_firmware(flash, NEW)
+    assert files_in(flash.to_bytes()) == NEW
+
+
+def test_a_flash_that_holds_something_else_is_refused_and_left_alone() -> None:
+    flash = FlashImage.from_bytes(b"other" + FlashImage().to_bytes()[5:])
     with pytest.raises(NoFiles):
-        put_firmware(FlashImage(), NEW)
+        put_firmware(flash, NEW)
+    assert flash.to_bytes().startswith(b"other\xff")

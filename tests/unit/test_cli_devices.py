@@ -49,6 +49,23 @@ def test_no_pen_is_an_answer(capsys: pytest.CaptureFixture[str]) -> None:
     assert Run(capsys, "devices", "--json").lines == [{"event": "result", "ok": True, "exit": 0, "pens": 0, "ports": 0}]
 
 
+def test_a_list_that_may_not_be_whole_says_so_after_what_there_is(
+    capsys: pytest.CaptureFixture[str], ports: list[SimpleNamespace], tmp_path: Path
+) -> None:
+    (tmp_path / "run").write_text("no folder")
+    run = Run(capsys, "devices")
+    assert run.exit == errors.EXIT_INPUT
+    assert "No pen is connected" not in run.out
+    assert "FILE_UNREADABLE" in run.err
+    assert "PINPRICK_RUNTIME_DIR" in run.err
+    with pen("PEN-1") as one:
+        ports.append(usb_port(one.where))
+        lines = Run(capsys, "devices", "--json").lines
+        assert [line.get("serial") for line in lines[:-1]] == ["PEN-1"]
+        assert (lines[-1]["error"]["name"], lines[-1]["pens"]) == ("FILE_UNREADABLE", 1)
+        assert "PEN-1" in Run(capsys, "devices").out
+
+
 def test_a_pen_on_usb_and_a_simulated_one(capsys: pytest.CaptureFixture[str], ports: list[SimpleNamespace]) -> None:
     with ExitStack() as stack:
         one = stack.enter_context(pen("PEN-1"))

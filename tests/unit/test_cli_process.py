@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.cli import Run
 from tests.support.served import until
 from tests.support.strangers import stranger
 from tests.unit.test_cli_profile import SESSION_2
@@ -73,3 +74,35 @@ def test_a_signal_ends_any_command_with_a_result(tmp_path: Path, number: signal.
         out, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (1, "")
     assert json.loads(out.splitlines()[-1])["error"]["name"] == "INTERRUPTED"
+
+
+@pytest.mark.parametrize(
+    ("words", "where"),
+    [
+        (("board", "build", "--out"), "pinprick board build"),
+        (("sim", "serve", "--speed"), "pinprick sim serve"),
+        (("profile", "new", "--template"), "pinprick profile new"),
+        (("status", "--port"), "pinprick status"),
+        (("--debug", "sim", "run", "x", "--seed"), "pinprick sim run"),
+        (("--nothing",), "pinprick"),
+    ],
+)
+def test_a_wrong_word_is_looked_up_where_it_was_written(
+    capsys: pytest.CaptureFixture[str], words: tuple[str, ...], where: str
+) -> None:
+    run = Run(capsys, *words)
+    assert run.exit == 2
+    assert run.err.endswith(f"See {where} --help\n")
+
+
+def test_no_line_is_broken_where_nobody_looks_on() -> None:
+    name = "/nowhere/" + "x" * 100 + " " + "y" * 100
+    environment = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+    for words in (("status", "--port", name), ("profile", "check", name), ("sim", "serve", "--key", name)):
+        ran = subprocess.run(
+            [sys.executable, "-m", "pinprick", *words],
+            capture_output=True, text=True, check=False, env=environment, timeout=60,
+        )  # fmt: skip
+        assert ran.returncode != 0
+        assert any(name in line for line in ran.stderr.splitlines()), ran.stderr
+        assert max(map(len, ran.stderr.splitlines())) > 200

@@ -11,6 +11,7 @@ from pinprick import __version__
 from pinprick.cli import main
 from pinprick.cli import profile as commands
 from pinprick.errors import HOST_NAMES
+from pinprick.profiles import load_profile
 from pinprick.profiles.schema import json_schema
 from pinprick.profiles.templates import PLANS
 from tests.support.cli import Run, settle_terminal
@@ -445,6 +446,16 @@ def test_new_refuses_wrong_options(
     result = Run(capsys, "profile", "new", "--out", str(out), *options, "--json").result
     assert (result["exit"], result["error"]["name"], result["error"]["field"]) == (2, name, field)
     assert not out.exists()
+
+
+def test_a_cartridge_named_again_for_the_next_session_is_told_of(
+    capsys: pytest.CaptureFixture[str], good: Path
+) -> None:
+    used = load_profile(good).cartridge.id
+    for named, told in ((used, True), ("another", False)):
+        given = ("--cartridge-id", named, "--lot", "L", "--expires", FRESH)
+        remarks = Run(capsys, "profile", "new", "--after", str(good), *given, "--json").result["remarks"]
+        assert any(named in remark and "one session" in remark for remark in remarks) is told
 
 
 def test_there_is_no_session_after_the_last(capsys: pytest.CaptureFixture[str], good: Path) -> None:

@@ -1,10 +1,13 @@
 """`pinprick sim chip` and `sim run --target chip`, what needs no image: what they refuse, and what they tell."""
 
+import errno
+import os
 import struct
 import sys
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -50,8 +53,10 @@ def test_without_an_image_it_says_how_to_name_one(command: tuple[str, ...], caps
     run = Run(capsys, *command, "--json")
     error = run.result["error"]
     assert (run.exit, error["name"]) == (EXIT_INPUT, "USAGE")
-    assert "--uf2" in error["hint"]
-    assert UF2_VARIABLE in error["hint"]
+    lock = images.locked()
+    for word in ("--uf2", UF2_VARIABLE, lock.version, lock.page):
+        assert word in error["hint"]
+    assert f"MicroPython {lock.version} for {lock.board}" in error["message"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -82,6 +87,7 @@ def test_an_image_that_the_lock_does_not_know_runs_only_by_its_own_hash(
         error = run.result["error"]
         assert (run.exit, error["name"]) == (EXIT_FAILED, "IMAGE_UNKNOWN")
         assert f"{ALLOW_VARIABLE}={digest}" in error["hint"]
+        assert f"$env:{ALLOW_VARIABLE} = '{digest}'" in error["hint"]
         assert allowed in error["hint"], "an allowance for another one is told of"
     monkeypatch.setenv(ALLOW_VARIABLE, digest.upper() + " ")
     assert chosen(file).fields() == {"path": file, "sha256": digest, "says": "", "official": False}
@@ -152,3 +158,40 @@ def test_the_help_names_the_options_and_the_commands(capsys: Capture) -> None:
     assert run.exit == EXIT_OK
     for word in ("--uf2", "--service", "--flash", "PINPRICK_UF2", "power cut", "mpremote"):
         assert word in run.text
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("sim", "chip", "--uf2"),
+        ("board", "image"),
+        ("profile", "check"),
+        ("sim", "run"),
+        ("sim", "serve", "--key"),
+        ("sim", "serve", "--flash"),
+        ("load",),
+    ],
+)
+def test_a_file_that_may_not_be_read_is_never_taken_for_a_wrong_word(
+    command: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(b"")
+    opened, path_opened, access = os.open, Path.open, os.access
+
+    def may_not(path: Any, *rest: Any, **named: Any) -> int:
+        if str(path) == str(file):
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return opened(path, *rest, **named)
+
+    def may_not_either(path: Path, *rest: Any, **named: Any) -> Any:
+        if path == file:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return path_opened(path, *rest, **named)
+
+    monkeypatch.setattr(os, "open", may_not)
+    monkeypatch.setattr(Path, "open", may_not_either)
+    monkeypatch.setattr(os, "access", lambda path, mode: str(path) != str(file) and access(path, mode))
+    result = Run(capsys, *command, str(file), "--json").result
+    assert result["exit"] in (EXIT_INPUT, EXIT_FAILED)
+    assert result["error"]["name"] in ("FILE_UNREADABLE", "FILE_UNWRITABLE", "KEY_BAD", "KEY_MISSING")

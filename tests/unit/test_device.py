@@ -1,5 +1,7 @@
 """The host's Pen against the real firmware in a virtual pen: every operation, its results and its refusals."""
 
+import ast
+import inspect
 import time
 from pathlib import Path
 from typing import Any
@@ -8,7 +10,7 @@ import pytest
 
 from pencore import faults, limits, profile, record, wire
 from pensim.world import default_provision
-from pinprick import device, errors
+from pinprick import device, errors, link
 from pinprick.device import ClinicKey, FaultNotice, Pen, PenFault, StateChange, Telemetry, Update
 from pinprick.errors import Mismatch, NoDevice, PinprickError, ValidationFailed
 from pinprick.link import PenRefused
@@ -337,6 +339,14 @@ def test_a_pen_that_does_not_do_what_it_was_asked_is_told_of(method: str, states
             assert wire.STATE_NAMES[state] in caught.value.message
 
 
+def test_every_method_is_asked_by_somebody() -> None:
+    """A method of the wire that no `Pen` asks is one that nobody can use."""
+    trees = [ast.parse(inspect.getsource(module)) for module in (device, link)]
+    calls = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    named = {arg.value for call in calls for arg in call.args if isinstance(arg, ast.Constant)}
+    assert set(wire.METHODS) - named == set()
+
+
 # --- updates ---------------------------------------------------------------------------------------------------------
 def test_updates_come_as_they_happen(bench: Served, pen: Pen) -> None:
     load(pen)
@@ -401,7 +411,7 @@ def test_records_are_acknowledged_after_they_are_kept(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as broken:
-        broken.setattr("pinprick.records.store.write_whole", full)
+        broken.setattr("pinprick.records.store.Staged", full)
         with pytest.raises(PinprickError) as caught:
             pen.pull_records(store)
         assert caught.value.code == errors.FILE_UNWRITABLE

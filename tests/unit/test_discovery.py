@@ -11,8 +11,9 @@ import pytest
 from serial.tools import list_ports
 
 from pinprick import discovery, errors, link
+from pinprick.candidates import hurried_candidates
 from pinprick.discovery import SIM, USB, Candidate, candidates, find, look, others
-from pinprick.errors import NoDevice
+from pinprick.errors import InputError, NoDevice
 from pinprick.simulated import registering
 from tests.support.served import Served, served, until
 from tests.support.strangers import control_channel, stranger, usb_port
@@ -230,3 +231,20 @@ def test_all_are_asked_at_once_and_each_says_why_not(ports: Ports) -> None:
 def test_nothing_to_look_at() -> None:
     assert look([]) == []
     assert discovery.several([Candidate("p", USB)]).code == errors.SEVERAL_PENS
+
+
+# --- a computer on which it can't be seen who runs --------------------------------------------------------------------
+def test_what_hides_simulated_pens_is_said_unless_a_real_one_is_there(ports: Ports, tmp_path: Path) -> None:
+    (tmp_path / "pens").write_text("no folder")
+    for looked in (candidates, find, lambda: hurried_candidates(busy=False)):
+        with pytest.raises(InputError) as caught:
+            looked()
+        assert caught.value.code == errors.FILE_UNREADABLE
+    with usb(ports, "PEN-1") as bench:
+        assert [found.port for found in candidates()] == [bench.where]
+        assert len(hurried_candidates(busy=True)) == 1
+        find().close()
+        find(serial_number="PEN-1").close()
+        with pytest.raises(InputError) as caught:
+            find(serial_number="SIM-0001")
+        assert caught.value.code == errors.FILE_UNREADABLE

@@ -282,6 +282,38 @@ def test_what_is_no_whole_image_for_the_chip_is_refused(data: bytes) -> None:
     assert caught.value.code == errors.IMAGE_BAD
 
 
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (b"", "it is empty"),
+        (b"<!DOCTYPE html>" * 100, "does not begin as a UF2 file does"),
+        (GOOD[:512], "it is cut short, after 1 of 4 blocks"),
+        (GOOD[:-1], "it is cut short, after 3 of 4 blocks"),
+        (GOOD[:9], "it is cut short"),
+        (GOOD + b"more", "4 bytes come after its 4 blocks"),
+        (GOOD[512:], "it is cut short, after 3 of 4 blocks"),
+        (GOOD + GOOD[:512], "block 0 of 5 is missing or out of order"),
+    ],
+)
+def test_why_a_file_is_no_image_is_said_as_it_came_about(data: bytes, why: str) -> None:
+    with pytest.raises(InputError) as caught:
+        read(data)
+    assert why in caught.value.message
+
+
+@pytest.mark.usefixtures("terminal")
+def test_which_image_it_has_to_be_and_where_it_is_offered(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    lock = locked()
+    (tmp_path / "image.uf2").write_bytes(GOOD)
+    for file in ([], [str(tmp_path / "image.uf2")]):
+        said = Run(capsys, "board", "image", *file).out
+        for word in (lock.version, lock.board, lock.page):
+            assert word in said
+        result = Run(capsys, "board", "image", *file, "--json").result
+        assert (result["wanted"], result["board"], result["page"]) == (lock.version, lock.board, lock.page)
+    assert Run(capsys, "board", "image").exit == 0
+
+
 def test_a_lock_without_a_hash_vouches_for_nothing() -> None:
     with pytest.raises(PinprickError) as caught:
         compare(read(GOOD), Lock("RPI_PICO", "1.28.0", "", "", ""))

@@ -338,7 +338,7 @@ def test_every_fault_can_be_done_by_its_words_alone() -> None:
     known = {fault["name"]: fault for fault in do(pen(), "faults")["known"]}
     assert list(known) == [kind.NAME for kind in faults.ALL]
     for name, fault in known.items():
-        world = pen()
+        world = loaded()
         done = do(world, f"fault {name}")
         assert done["parameters"] == {each["name"]: each["default"] for each in fault["parameters"]}
         if fault["mendable"]:
@@ -346,13 +346,14 @@ def test_every_fault_can_be_done_by_its_words_alone() -> None:
         else:
             assert refusal(world, f"mend {name}").startswith(f"{name} can't be mended")
         assert fault["summary"].endswith(".")
+        assert fault["class"] in faults.CLASSES
     assert json.loads(json.dumps(known)) == known
 
 
 @pytest.mark.parametrize(
     ("words", "problem"),
     [
-        ("fault gremlins", "no fault is called 'gremlins'; there are lost-steps, "),
+        ("fault gremlins", "no fault is called 'gremlins'; there are power-cut, "),
         ("fault home-stuck level=true", "home-stuck has no parameter 'level'; it has seen"),
         ("fault driver-reset now=true", "driver-reset has no parameter 'now'; it has none"),
         ("fault home-stuck seen=1", "seen of home-stuck is true or false, not 1"),
@@ -509,11 +510,11 @@ def test_the_page_holds_the_tables_as_they_are() -> None:
 
 
 def test_a_table_that_is_out_of_date_is_made_anew() -> None:
-    page = "before\n<!-- table: faults -->\nold\n<!-- end of table -->\nafter\n"
+    page = "before\n<!-- table: faults -->\nOUTDATED\n<!-- end of table -->\nafter\n"
     made = handbook.filled_in(page)
-    assert made.startswith("before\n<!-- table: faults -->\n\n| fault |")
+    assert made.startswith("before\n<!-- table: faults -->\n\n| class | fault |")
     assert made.endswith(" |\n\n<!-- end of table -->\nafter\n")
-    assert "old" not in made
+    assert "OUTDATED" not in made
     assert handbook.filled_in(made) == made
     with pytest.raises(KeyError):
         handbook.filled_in(page.replace("faults", "gremlins"))

@@ -7,7 +7,7 @@ import pytest
 
 from pencore import faults, wire
 from pencore.faults import Refusal
-from pinprick import errors, link
+from pinprick import errors, link, simulated
 from pinprick.device import Pen
 from pinprick.errors import NoDevice, PinprickError
 from pinprick.link import PenRefused
@@ -142,6 +142,27 @@ def test_stop_that_nobody_hears_is_reported(monkeypatch: pytest.MonkeyPatch, ben
             pen.stop()
         assert caught.value.code == errors.PEN_SILENT
         assert b"\x18" in cut.sent
+
+
+def test_a_pen_that_says_it_is_slower_is_waited_for_as_much_longer(
+    monkeypatch: pytest.MonkeyPatch, bench: Served
+) -> None:
+    monkeypatch.setattr(link, "ANSWER_S", 0.2)
+    monkeypatch.setattr(link, "REPEAT_S", 0.02)
+    monkeypatch.setattr(simulated, "patience", lambda _port: 20.0)
+    deaf = Tampered(bench.connect())
+    with Pen(deaf) as pen:
+        hears_at = time.monotonic() + 0.5
+        deaf.on_write = lambda data: data if time.monotonic() > hears_at else None
+        assert pen.status().state == wire.SAFE
+    monkeypatch.setattr(simulated, "patience", lambda _port: 1.0)
+    deaf = Tampered(bench.connect())
+    with Pen(deaf) as pen:
+        hears_at = time.monotonic() + 0.5
+        deaf.on_write = lambda data: data if time.monotonic() > hears_at else None
+        with pytest.raises(NoDevice) as caught:
+            pen.status()
+        assert caught.value.code == errors.PEN_SILENT
 
 
 # --- the wire at its worst -------------------------------------------------------------------------------------------

@@ -169,6 +169,10 @@ def test_a_lost_connection_says_what_the_pen_does_by_itself() -> None:
     assert f"The pen was RUNNING when last heard of. {ALONE[wire.RUNNING]}" in told
     assert "lease lost" in told
     assert "held" not in told
+    # In the last picture it is left to what stands below.
+    session.ended = True
+    assert "CONNECTION LOST" in words(session)
+    assert "when last heard of" not in words(session)
 
 
 # --- what it holds ---------------------------------------------------------------------------------------------------

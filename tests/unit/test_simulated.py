@@ -1,12 +1,13 @@
 """How simulated pens register, are found while they run and only then, and are provoked."""
 
+import errno
 import json
 import os
 import socket
 import stat
 import time
 from contextlib import ExitStack
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,25 @@ def test_names_are_taken_by_whoever_is_listed_even_by_those_that_say_nothing(fol
     with control_channel("A/B", "p") as pen, registering(pen):
         assert simulated.listed() == {"SIM.1", "A/B"}
     assert simulated.listed() == {"SIM.1"}
+
+
+def test_a_slow_one_says_at_its_port_how_patient_hosts_must_be(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, folder: Path
+) -> None:
+    with control_channel("SIM-0001", "p") as quick, registering(quick), control_channel("SIM-0002", "q") as other:
+        with registering(replace(other, patience=10.0)):
+            assert [simulated.patience(port) for port in ("p", "q", "r")] == [1.0, 10.0, 1.0]
+            assert [pen.patience for pen in registered()] == [1.0, 10.0]
+        # Listed by a tool that knows of no patience, and what nobody could mean.
+        fields = asdict(other)
+        put(folder, "SIM-0002.json", {"schema": 1, **{name: fields[name] for name in fields if name != "patience"}})
+        assert simulated.patience("q") == 1.0
+        wrongs: tuple[object, ...] = (0.5, -1, 1e9, "much", None, [], float("nan"))
+        for wrong in wrongs:
+            put(folder, "SIM-0002.json", {"schema": 1, **fields, "patience": wrong})
+            assert simulated.patience("q") == 1.0
+    monkeypatch.setenv("PINPRICK_RUNTIME_DIR", str(tmp_path / ("n" * 300)))
+    assert simulated.patience("q") == 1.0
 
 
 def test_its_token_is_for_its_owner_alone(folder: Path) -> None:
@@ -177,7 +197,6 @@ def test_a_folder_that_cannot_be_made(monkeypatch: pytest.MonkeyPatch, tmp_path:
     with control_channel("SIM-0001", "p") as pen, pytest.raises(InputError) as caught, registering(pen):
         pytest.fail("it has no place")
     assert caught.value.code == errors.FILE_UNWRITABLE
-    assert registered() == []
 
 
 # --- what is done to one ---------------------------------------------------------------------------------------------
@@ -197,3 +216,33 @@ def test_a_pen_that_is_gone() -> None:
     with pytest.raises(NoDevice) as caught:
         Control(pen)
     assert (caught.value.code, caught.value.exit_code) == (errors.SIM_UNREACHABLE, 3)
+
+
+# --- a folder that can't be looked into -------------------------------------------------------------------------------
+def unreadable(_folder: Path) -> list[Path]:
+    raise PermissionError(errno.EACCES, "Permission denied")
+
+
+def denied(monkeypatch: pytest.MonkeyPatch, folder: Path, what: str) -> None:
+    """Have the system refuse this account what it needs to see who registered."""
+    folder.mkdir()
+    if what == "file":
+        folder.rmdir()
+        folder.write_text("")
+    elif what == "names":
+        monkeypatch.setattr(Path, "iterdir", unreadable)
+    else:
+        allowed = os.access
+        monkeypatch.setattr(os, "access", lambda path, mode: path != folder and allowed(path, mode))
+
+
+@pytest.mark.parametrize("what", ["file", "names", "files"])
+def test_a_folder_that_cannot_be_looked_into_is_said(monkeypatch: pytest.MonkeyPatch, folder: Path, what: str) -> None:
+    denied(monkeypatch, folder, what)
+    for look in (registered, simulated.listed):
+        with pytest.raises(InputError) as caught:
+            look()
+        assert (caught.value.code, caught.value.exit_code) == (errors.FILE_UNREADABLE, errors.EXIT_INPUT)
+        assert str(folder) in caught.value.message
+        assert "PINPRICK_RUNTIME_DIR" in caught.value.hint
+    assert simulated.patience("p") == 1.0

@@ -254,6 +254,22 @@ def test_what_cannot_be_a_port_is_a_wrong_argument(port: str) -> None:
     assert caught.value.code == errors.USAGE
 
 
+@pytest.mark.parametrize("port", ["socket://127.0.0.1", "SOCKET://pen", "socket://127.0.0.1:", "socket://[::1]"])
+def test_a_tcp_port_without_its_number_says_what_it_lacks(port: str) -> None:
+    with pytest.raises(InputError) as caught:
+        SerialTransport(port)
+    assert caught.value.code == errors.USAGE
+    assert "no port number" in caught.value.message
+    assert "socket://host:port" in caught.value.hint
+
+
+def test_a_port_that_was_named_is_not_asked_for_again() -> None:
+    with pytest.raises(NoDevice) as caught:
+        SerialTransport("/dev/there-is-no-such-port")
+    assert "--port" not in caught.value.hint
+    assert "devices --all" in caught.value.hint
+
+
 def test_a_port_without_a_descriptor_is_read_in_slices() -> None:
     # As on Windows; pyserial's loop-back port has none either.
     transport = SerialTransport("loop://")

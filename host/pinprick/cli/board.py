@@ -5,7 +5,7 @@ Host only. Nothing here moves a pen, and nothing is asked: a command that can't 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
@@ -19,8 +19,9 @@ from pinprick.board.build import MANIFEST, Build
 from pinprick.board.build import build as built
 from pinprick.cli import pictures
 from pinprick.cli.live import on_terminal
-from pinprick.cli.output import JsonOption, Output, reporting
+from pinprick.cli.output import JsonOption, Output, printable, reporting
 from pinprick.cli.pictures import Column
+from pinprick.cli.provision import provision
 from pinprick.errors import FILE_EXISTS, FILE_UNWRITABLE, InputError
 from pinprick.files import write_whole
 from pinprick.profiles.units import counted
@@ -31,17 +32,26 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     help="Build the firmware, put it onto a board, check a board.",
 )
+app.command()(provision)
 
-BoardPortOption = Annotated[
-    str,
-    typer.Option(
-        "--port",
-        metavar="PORT",
-        envvar="PINPRICK_PORT",
-        show_default=False,
-        help="The board's port: /dev/..., COMn or socket://host:port. Always named: files on it are replaced.",
-    ),
-]
+_PORT = "The board's port: /dev/..., COMn or socket://host:port."
+
+
+def _port_option(help_text: str) -> Any:
+    """Return a `--port` that has to be named; there is no looking for a board."""
+
+    def named(port: str) -> str:
+        if not port:
+            raise typer.BadParameter("no port is named")
+        return port
+
+    return typer.Option(
+        "--port", metavar="PORT", envvar="PINPRICK_PORT", show_default=False, callback=named, help=help_text
+    )
+
+
+InstallPortOption = Annotated[str, _port_option(f"{_PORT} Always named: files on it are replaced.")]
+VerifyPortOption = Annotated[str, _port_option(f"{_PORT} Always named: a board at its prompt looks like any other.")]
 _WORDS = {
     installing.CHECK: "looking at what is there",
     installing.PURGE: "removing",
@@ -49,16 +59,30 @@ _WORDS = {
     installing.VERIFY: "reading back",
     installing.SEAL: "writing the manifest",
 }
+_OTHER_BUILD = (
+    "Another version of this tool installed it. To have this one's: hold the service button while you switch the pen"
+    " off and on, and run `pinprick board install`. `sim serve` runs the sources, which are no build of this kind."
+)
+_WAITING = {
+    service.PEN: "Asking whether a pen runs at {port}: a few seconds at most.",
+    service.PROMPT: "Asking for MicroPython's prompt at {port}: ten seconds at most.",
+    service.START: "Waiting for the pen to check its files and answer: half a minute at most.",
+}
 
 
 @app.command()
 def build(
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", metavar="FOLDER", help="Write the files into this new folder.")
+        Path | None,
+        typer.Option("--out", "-o", metavar="FOLDER", help="Write the files into this new folder.", readable=False),
     ] = None,
     json_lines: JsonOption = False,
 ) -> None:
-    """Compile the firmware and show the size of each file; the same sources always give the same bytes."""
+    """Compile the firmware and show the size of each file; the same sources always give the same bytes.
+
+    The build's name is made from the compiled files, and a pen on a board gives it as its own. A simulated pen runs the
+    sources, except for `sim chip`, and names its build after those.
+    """
     with reporting(json_lines) as out_:
         made = built()
         out_.result(build=made.identity, files={path: len(data) for path, data in made.files.items()}, folder=out)
@@ -67,6 +91,9 @@ def build(
         out_.say(_sizes(made, out_.console.width))
         where = f", written to {out}" if out is not None else ""
         out_.say(f"build {made.identity}{where}")
+        out_.say(
+            "A pen with these files gives this as its build; `sim serve` runs the sources, and another.", style="dim"
+        )
 
 
 def _sizes(made: Build, width: int) -> Table:
@@ -97,7 +124,7 @@ def _write(made: Build, folder: Path) -> None:
 
 
 @app.command()
-def install(port: BoardPortOption, json_lines: JsonOption = False) -> None:
+def install(port: InstallPortOption, json_lines: JsonOption = False) -> None:
     """Put the firmware onto a board that runs MicroPython, check it by hash, start it, and hear which build it runs.
 
     What the pen remembers (provisioning, journal, records) is not touched; other Python files and other folders on the
@@ -110,14 +137,15 @@ def install(port: BoardPortOption, json_lines: JsonOption = False) -> None:
         made = built()
         out.result(build=made.identity, port=port)
         out.say(f"Build {made.identity}, {counted(len(made.files), 'file')}; board at {port}.")
-        with service.taken(port) as board:
+        with service.taken(port, lambda what: _say_waiting(out, what, port)) as board:
             with _progress(out) as tell:
                 done = installing.install(board, made, images.locked(), tell)
             out.result(copied=done.copied, purged=done.purged, kept=done.kept)
             board.reset()
         out.say(_account(done))
+        _say_waiting(out, service.START, port)
         info = service.started(port, made.identity)
-        _say_running(out, info)
+        _say_running(out, info, made)
 
 
 def _account(done: installing.Installed) -> str:
@@ -125,14 +153,22 @@ def _account(done: installing.Installed) -> str:
         return f"All {counted(len(done.kept), 'file')} were there already. Starting the pen."
     parts = [f"{counted(len(done.copied), 'file')} copied", f"{len(done.kept)} were right already"]
     if done.purged:
-        parts.append(f"removed: {', '.join(done.purged)}")
+        parts.append(f"removed: {printable(', '.join(done.purged))}")
     return f"{'; '.join(parts)}. All read back and verified. Starting the pen."
 
 
-def _say_running(out: Output, info: PenInfo) -> None:
+def _say_waiting(out: Output, what: str, port: str) -> None:
+    """Say what may take a while, before it is waited for."""
+    out.event("waiting", what=what, port=port)
+    out.say(_WAITING[what].format(port=port), style="dim")
+
+
+def _say_running(out: Output, info: PenInfo, made: Build) -> None:
+    """Say which pen runs; its build has been compared with `made`."""
     out.result(serial=info.serial or None, firmware=info.firmware)
-    who = f"pen {info.serial}" if info.serial else "a pen that is not provisioned yet"
-    out.say(Text(f"Running: {who}, firmware {info.firmware}, build {info.build}.", "bold green"))
+    who = f"pen {printable(info.serial)}" if info.serial else "a pen that is not provisioned yet"
+    same = f"build {made.identity}, the same as this tool's"
+    out.say(Text(f"Running: {who}, firmware {printable(info.firmware)}, {same}.", "bold green"))
 
 
 @contextmanager
@@ -144,13 +180,16 @@ def _progress(out: Output) -> "Iterator[installing.Tell]":
         out.event("step", kind=step.kind, path=step.path, done=step.done, of=step.of)
         if bar is not None:
             bar.update(
-                bar.task_ids[0], description=f"{_WORDS[step.kind]} {step.path}", completed=step.done, total=step.of
+                bar.task_ids[0],
+                description=f"{_WORDS[step.kind]} {printable(step.path)}",
+                completed=step.done,
+                total=step.of,
             )
         elif step.kind not in said:
             said.append(step.kind)
             out.say(f"  {_WORDS[step.kind]}")
 
-    columns = (BarColumn(), DownloadColumn(), TextColumn("{task.description}"))
+    columns = (BarColumn(), DownloadColumn(), TextColumn("{task.description}", markup=False))
     bar = Progress(*columns, console=out.console, transient=True) if on_terminal(out) else None
     with bar or nullcontext():
         if bar is not None:
@@ -159,7 +198,7 @@ def _progress(out: Output) -> "Iterator[installing.Tell]":
 
 
 @app.command()
-def verify(port: BoardPortOption, json_lines: JsonOption = False) -> None:
+def verify(port: VerifyPortOption, json_lines: JsonOption = False) -> None:
     """Compare a board with this tool's build: by the hash of each file, or, of a pen that runs, by what it says.
 
     A running pen has checked its own files against its manifest at power-up, and gives the manifest's build. A board
@@ -171,14 +210,15 @@ def verify(port: BoardPortOption, json_lines: JsonOption = False) -> None:
     with reporting(json_lines) as out:
         made = built()
         out.result(build=made.identity, port=port)
+        _say_waiting(out, service.PEN, port)
         info = service.answering(port)
         if info is not None:
             out.result(by="pen")
-            service.check_running(info, made.identity)
-            _say_running(out, info)
+            service.check_running(info, made.identity, _OTHER_BUILD)
+            _say_running(out, info, made)
             return
         out.result(by="files")
-        with service.taken(port) as board:
+        with service.taken(port, lambda what: _say_waiting(out, what, port)) as board:
             installing.check_about(board.about(), images.locked())
             try:
                 installing.verified(board, made)
@@ -189,21 +229,29 @@ def verify(port: BoardPortOption, json_lines: JsonOption = False) -> None:
 
 @app.command()
 def image(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A .uf2 file.", show_default=False)],
+    file: Annotated[
+        Path | None, typer.Argument(metavar="[FILE]", help="A .uf2 file.", show_default=False, readable=False)
+    ] = None,
     json_lines: JsonOption = False,
 ) -> None:
-    """Look at a MicroPython image before it goes onto a board, and compare it with the official one.
+    """Say which MicroPython a pen's board runs and where to get it; look at an image before it goes onto a board.
 
-    Exit code 0 only when its SHA-256 is the one in firmware/image.lock. What the file says of itself proves nothing.
+    With a FILE the exit code is 0 only when its SHA-256 is the one in firmware/image.lock. What the file says of itself
+    proves nothing.
     """
     with reporting(json_lines) as out:
-        found = images.from_file(file)
         lock = images.locked()
+        out.result(wanted=lock.version, board=lock.board, page=lock.page, official=lock.sha256 or None)
+        out.say(f"Pens run {lock}, a .uf2 file from {lock.page}", style="bold")
+        if file is None:
+            known = f"its SHA-256 is {lock.sha256}" if lock.sha256 else "its SHA-256 is not known to this tool yet"
+            out.say(f"The official file: {known}.")
+            return
+        found = images.from_file(file)
         out.result(file=file, sha256=found.sha256, size=found.size)
         out.result(says=found.version, built=found.built, for_pico=found.for_pico)
-        out.result(wanted=lock.version, board=lock.board, page=lock.page, official=lock.sha256 or None)
         says = f"MicroPython {found.version} of {found.built}" if found.version else "nothing of MicroPython"
         out.say(f"{file}: {found.size:,} bytes for the RP2040. It says of itself: {says}.")
         out.say(f"SHA-256 {found.sha256}")
         images.compare(found, lock)
-        out.say(Text(f"This is the official image of MicroPython {lock.version} for {lock.board}.", "bold green"))
+        out.say(Text(f"This is the official image of {lock}.", "bold green"))

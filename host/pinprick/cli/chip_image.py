@@ -30,6 +30,7 @@ Uf2Option = Annotated[
         envvar=UF2_VARIABLE,
         show_default=False,
         help="The stock MicroPython image, a .uf2 file; `pinprick board image` tells where to get it.",
+        readable=False,
     ),
 ]
 
@@ -72,8 +73,10 @@ def chosen(path: Path | None) -> ChosenImage:
     one that isn't the lock's and whose SHA-256 nobody allows.
     """
     if path is None:
-        hint = f"Name it: --uf2 FILE, or in {UF2_VARIABLE}. See {images.locked().page}"
-        raise InputError(USAGE, "The emulated chip runs the stock MicroPython image, and none is named.", hint=hint)
+        lock = images.locked()
+        message = f"The emulated chip runs the stock image of {lock}, and none is named."
+        hint = f"Get the .uf2 file of {lock.version} from {lock.page} and name it: --uf2 FILE, or in {UF2_VARIABLE}."
+        raise InputError(USAGE, message, field="--uf2", hint=hint)
     found = images.from_file(path, "--uf2")
     try:
         images.compare(found, images.locked())
@@ -81,7 +84,10 @@ def chosen(path: Path | None) -> ChosenImage:
         allowed = os.environ.get(ALLOW_VARIABLE, "").strip().lower()
         if allowed != found.sha256:
             other = f" (it names another one now: {allowed})" if allowed else ""
-            hint = f"To run it all the same, on your own word: {ALLOW_VARIABLE}={found.sha256}{other}"
+            hint = (
+                f"To run it all the same, on your own word: {ALLOW_VARIABLE}={found.sha256}{other}; in PowerShell"
+                f" $env:{ALLOW_VARIABLE} = '{found.sha256}'"
+            )
             raise type(error)(
                 error.code, error.message, field=error.field, given=error.given, limit=error.limit, hint=hint
             ) from None

@@ -56,11 +56,18 @@ def demo(
             metavar="FILE",
             help="A profile; the second session of a full-face course when left out.",
             show_default=False,
+            readable=False,
         ),
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", metavar="FOLDER", help="Keep the records here; a temporary folder when left out."),
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="FOLDER",
+            help="Keep the records here; a temporary folder when left out.",
+            readable=False,
+        ),
     ] = None,
     tcp: Annotated[bool, typer.Option("--tcp", help="Reach the pen over TCP rather than a pseudo-terminal.")] = False,
     in_process: Annotated[

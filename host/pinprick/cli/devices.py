@@ -12,7 +12,7 @@ from pinprick import errors
 from pinprick.cli import pictures
 from pinprick.cli.output import JsonOption, Output, printable, reporting
 from pinprick.cli.pictures import Column
-from pinprick.discovery import Look, candidates, look, others
+from pinprick.discovery import Look, look, others, seen
 from pinprick.profiles.units import counted
 from pinprick.told import PenInfo
 
@@ -43,10 +43,12 @@ def devices(
     """List the pens: serial number, port, state, firmware, age of the calibration, open session.
 
     A port that another program holds, that this account may not use, or with something else at its end, is listed with
-    the reason. That there is no pen is an answer too: the list is empty, and the exit code 0.
+    the reason. That there is no pen is an answer too: the list is empty, and the exit code 0. It is 2 when it can't be
+    seen which simulated pens there are.
     """
     with reporting(json_lines) as out:
-        found = look(candidates())
+        ports, problem = seen()
+        found = look(ports)
         if everything:
             found += [Look(port) for port in others()]
         now_s = int(time.time())
@@ -54,11 +56,14 @@ def devices(
             out.event("device", **_as_fields(told, now_s))
         pens = sum(told.info is not None for told in found)
         out.result(pens=pens, ports=len(found))
-        if not found:
+        if found:
+            out.say(pictures.table(_columns(found, now_s), out.console.width, _DISPENSABLE))
+            _explain(out, found)
+        elif problem is None:
             out.say(_NONE)
-            return
-        out.say(pictures.table(_columns(found, now_s), out.console.width, _DISPENSABLE))
-        _explain(out, found)
+        if problem is not None:
+            # The list is not all there may be.
+            raise problem
 
 
 def _as_fields(told: Look, now_s: int) -> dict[str, object]:

@@ -146,6 +146,8 @@ class Follower:
                     self._view.lost = isinstance(error, NoDevice) or error.code == PEN_RESTARTED
                     raise
                 finally:
+                    # What stays on the screen is how far it got.
+                    self._view.helping = False
                     self._view.ended = True
         except KeyboardInterrupt:
             # Only a second Ctrl-C raises it: the stop was sent before.

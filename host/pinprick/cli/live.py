@@ -250,7 +250,8 @@ class _Picture:
         view = self._view
         meaning = MEANING[view.state]
         if view.lost:
-            return [Text(line, "bold red") for line in self._wrapped(alone(view.state))]
+            # What is said below the last picture says it once more.
+            return [] if view.ended else [Text(line, "bold red") for line in self._wrapped(alone(view.state))]
         if view.ended or view.heard_at is None:
             return [Text(meaning)]
         age = f"last word {view.age_s():.1f} s ago"

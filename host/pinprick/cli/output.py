@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.padding import Padding
 from rich.text import Text
 
@@ -42,7 +42,7 @@ JsonOption = Annotated[
 
 _SHOWN_MAX = 40
 _WIDTH_OF_FILES = 200
-"""Wide enough that a path stays whole, where a file or another program reads along."""
+"""How wide tables are where a file or another program reads along; sentences are one line each there."""
 _EXCERPT_MAX = 100
 
 
@@ -116,8 +116,8 @@ class Output:
         words = wording.of(error.code)
         self._say_error(_headline(f"{error.name} {error.code}", error.message))
         if error.code // 100 not in wording.NO_PEN:
-            self._say_error(_labelled("Safe?", words.client))
-        self._say_error(_labelled("To do:", error.hint or words.todo))
+            self._say_error(_Labelled("Safe?", words.client))
+        self._say_error(_Labelled("To do:", error.hint or words.todo))
 
     def _show_problems(self, problems: Sequence[Problem]) -> None:
         for problem in problems[:_SHOWN_MAX]:
@@ -135,11 +135,16 @@ class Output:
 
 
 def _console(stderr: bool = False) -> Console:
-    """Return a console as wide as its terminal or COLUMNS says; a wide one where there is neither."""
+    """Return a console as wide as its terminal or COLUMNS says; an endless one where there is neither."""
     console = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
-    if not console.is_terminal and not os.environ.get("COLUMNS", "").isdigit():
+    if _endless(console):
         console.width = _WIDTH_OF_FILES
     return console
+
+
+def _endless(console: Console) -> bool:
+    """Return whether nothing limits its lines, so that none is broken: a path, a command stay whole."""
+    return not console.is_terminal and not os.environ.get("COLUMNS", "").isdigit()
 
 
 def _print(console: Console, *renderables: RenderableType, style: str | None = None, soft_wrap: bool = False) -> None:
@@ -148,7 +153,7 @@ def _print(console: Console, *renderables: RenderableType, style: str | None = N
         console.print(*renderables, style=style, soft_wrap=soft_wrap)
         return
     with console.capture() as captured:
-        console.print(*renderables, style=style, soft_wrap=soft_wrap)
+        console.print(*renderables, style=style, soft_wrap=soft_wrap or _endless(console))
     console.file.write("".join(f"{line.rstrip()}\n" for line in captured.get().split("\n")[:-1]))
     console.file.flush()
 
@@ -253,16 +258,28 @@ def _headline(label: str, message: str) -> Text:
     return Text.assemble((label, "bold red"), "  ", printable(message))
 
 
-def _labelled(label: str, text: str) -> RenderableType:
-    """Return `label` and `text`, whose further lines hang under the first."""
-    from rich.table import Table
+class _Labelled:
+    """`label` and `text`, whose further lines, if there have to be any, hang under the first."""
 
-    grid = Table.grid(padding=(0, 1))
-    grid.add_column(width=8, style="dim", no_wrap=True)
-    # A path or a command is never cut.
-    grid.add_column(ratio=1, overflow="fold")
-    grid.add_row(label, printable(text))
-    return Padding(grid, (0, 0, 0, 2))
+    def __init__(self, label: str, text: str) -> None:
+        self._label = label
+        self._text = printable(text)
+
+    def __rich_console__(self, console: Console, _options: ConsoleOptions) -> RenderResult:
+        from rich.table import Table
+
+        if _endless(console):
+            yield Text(f"  {self._label:<8} {self._text}" if self._label else f"  {self._text}")
+            return
+        if not self._label:
+            yield Padding(Text(self._text), (0, 0, 0, 2))
+            return
+        grid = Table.grid(padding=(0, 1))
+        grid.add_column(width=8, style="dim", no_wrap=True)
+        # A path or a command is never cut.
+        grid.add_column(ratio=1, overflow="fold")
+        grid.add_row(self._label, self._text)
+        yield Padding(grid, (0, 0, 0, 2))
 
 
 def _cut(text: str) -> str:
@@ -283,10 +300,10 @@ def _problem_text(problem: Problem) -> RenderableType:
     parts: list[RenderableType] = [Text.assemble("  ", (f"{problem.name} {problem.code}", "bold red"))]
     if problem.excerpt:
         parts.append(Text(f"  | {_cut(printable(problem.excerpt))}", "yellow"))
-    parts.append(Padding(Text(printable(problem.message)), (0, 0, 0, 2)))
+    parts.append(_Labelled("", problem.message))
     if problem.allowed:
-        parts.append(_labelled("Allowed:", problem.allowed))
-    parts.append(_labelled("To do:", problem.hint or wording.of(problem.code).todo))
+        parts.append(_Labelled("Allowed:", problem.allowed))
+    parts.append(_Labelled("To do:", problem.hint or wording.of(problem.code).todo))
     parts.append(Text(""))
     return Group(*parts)
 

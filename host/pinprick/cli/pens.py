@@ -48,6 +48,7 @@ KeyOption = Annotated[
         metavar="FILE",
         show_default=False,
         help="The clinic's key file, when it is not in its usual place.",
+        readable=False,
     ),
 ]
 

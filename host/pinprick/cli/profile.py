@@ -35,9 +35,15 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown")
 _DIFF_WIDTH = 72
 """Columns from which a comparison is a table; below it two texts side by side are folded past reading."""
 
+_SAME_CARTRIDGE = (
+    'cartridge.id "{id}" is that of {after}; a cartridge is for one session, and the pen refuses it a second time'
+)
+
 Template = Literal["full-face", "scalp", "stretch-marks", "acne-scar"]
 
-_FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="A profile file.", show_default=False)]
+_FileArgument = Annotated[
+    Path, typer.Argument(metavar="FILE", help="A profile file.", show_default=False, readable=False)
+]
 
 
 @app.callback()
@@ -61,7 +67,9 @@ def new(
     ] = None,
     after: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Make the session after this profile instead; its comments are kept."),
+        typer.Option(
+            metavar="FILE", help="Make the session after this profile instead; its comments are kept.", readable=False
+        ),
     ] = None,
     course_id: Annotated[str | None, typer.Option(help="Names the course; no client name.")] = None,
     cartridge_id: Annotated[str | None, typer.Option(help="The cartridge's own number.")] = None,
@@ -70,7 +78,8 @@ def new(
         datetime | None, typer.Option(formats=["%Y-%m-%d"], metavar="YYYY-MM-DD", help="The cartridge's expiry date.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", metavar="FILE", help="Write it here, not to the screen.")
+        Path | None,
+        typer.Option("--out", "-o", metavar="FILE", help="Write it here, not to the screen.", readable=False),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the file if there is one.")] = False,
     json_lines: JsonOption = False,
@@ -84,7 +93,11 @@ def new(
         if after is not None and (template is not None or session is not None):
             message = "--after makes the next session of a file; it goes with neither --template nor --session."
             raise InputError(errors.USAGE, message, field="--after", hint="Leave one of them out.")
-        text = _next_of(after) if after is not None else _from_template(template or "full-face", session or 1)
+        before = None if after is None else _last(after)
+        if before is None:
+            text = _from_template(template or "full-face", session or 1)
+        else:
+            text = editing.next_session(before[0], before[1].course.index, before[1].name, today(), str(after))
         given = {
             ("course", "id"): course_id,
             ("cartridge", "id"): cartridge_id,
@@ -96,6 +109,8 @@ def new(
         if out is not None:
             write_export(text, out, force=force)
         remarks = editing.remarks(made, today())
+        if before is not None and before[1].cartridge.id == made.cartridge.id:
+            remarks = [*remarks, _SAME_CARTRIDGE.format(id=made.cartridge.id, after=after)]
         out_.result(file=out, name=made.name, remarks=remarks, text=None if out else text)
         if out is None:
             out_.verbatim(text)
@@ -121,13 +136,13 @@ def _from_template(name: str, session: int) -> str:
     return render(plan, session, placeholders(today()))
 
 
-def _next_of(path: Path) -> str:
+def _last(path: Path) -> tuple[str, ProfileFile]:
+    """Return the text of a profile and what it says."""
     from pinprick.profiles.source import read
 
     text = read(path)
     # The cartridge of the last session may have expired since; the new one's expiry is what counts.
-    last = parse_profile(text, str(path), issued_at=0)
-    return editing.next_session(text, last.course.index, last.name, today(), str(path))
+    return text, parse_profile(text, str(path), issued_at=0)
 
 
 # --- check ----------------------------------------------------------------------------------------------------------
@@ -135,7 +150,9 @@ def _next_of(path: Path) -> str:
 
 @app.command()
 def check(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Profile files.", show_default=False)],
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE...", help="Profile files.", show_default=False, readable=False)
+    ],
     json_lines: JsonOption = False,
 ) -> None:
     """Say everything that is wrong with profile files, with line, field, what is allowed and what to do.
@@ -237,8 +254,10 @@ def schema(json_lines: JsonOption = False) -> None:
 
 @app.command()
 def diff(
-    before: Annotated[Path, typer.Argument(metavar="A", help="A profile file.", show_default=False)],
-    after: Annotated[Path, typer.Argument(metavar="B", help="The one to compare with it.", show_default=False)],
+    before: Annotated[Path, typer.Argument(metavar="A", help="A profile file.", show_default=False, readable=False)],
+    after: Annotated[
+        Path, typer.Argument(metavar="B", help="The one to compare with it.", show_default=False, readable=False)
+    ],
     json_lines: JsonOption = False,
 ) -> None:
     """Say what differs from profile A to profile B, field by field; zones are matched by area and side."""

@@ -1,7 +1,11 @@
 """`pinprick sim run`: scenario files against a virtual pen in this process, a served one, or a board. Host only."""
 
+import difflib
+import re
+import tomllib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +16,7 @@ from pinprick import simulated
 from pinprick.cli import sim_chip
 from pinprick.cli.chip_image import Uf2Option
 from pinprick.cli.extras import needing_extra
+from pinprick.cli.live import on_terminal
 from pinprick.cli.output import JsonOption, Output, printable, reporting
 from pinprick.errors import (
     EXPECTATION_BROKEN,
@@ -35,17 +40,24 @@ if TYPE_CHECKING:
     from pensim.scenario.form import Finding
     from pensim.scenario.model import Scenario
     from pensim.scenario.run import Outcome
-    from pensim.scenario.targets import Target
+    from pensim.scenario.targets import Lacks, Target
     from pensim.stroke import StrokeBook
 
 IN_PROCESS = "inproc"
 CHIP = "chip"
 _NAME_WIDTH = 36
+_PROFILE = "This is a session profile, not a scenario."
+_NOT_PROFILE = "Name a scenario, whose profile.file may name this one. `pinprick profile check` checks profiles."
+_TARGETS = "A target is inproc, chip, socket://HOST:PORT, /dev/... or COMn."
+_PORT = re.compile(r".*[/:].*|COM\d+", re.IGNORECASE)
 
 
 def run(
     files: Annotated[
-        list[Path], typer.Argument(metavar="FILE...", help="Scenario files, and folders of them.", show_default=False)
+        list[Path],
+        typer.Argument(
+            metavar="FILE...", help="Scenario files, and folders of them.", show_default=False, readable=False
+        ),
     ],
     target: Annotated[
         str,
@@ -68,23 +80,23 @@ def run(
 
     Prints the first thing that did not come as expected, with what happened around it, and the command that plays it
     once more. Exit codes: 0 all came as expected; 1 something did not; 2 a file is no scenario, or the target lacks
-    what it needs: hands for pressing the trigger, say, that only simulated pens have.
+    what it needs: hands for pressing the trigger, say, that only simulated pens have. Then each such file is named, and
+    none is played, those that could be neither.
     """
     with reporting(json_lines) as out:
+        _check_target(target)
         with needing_extra():
-            from pensim.scenario.targets import needed
             from pensim.stroke import StrokeBook
 
             scenarios = _read_all(_found(files))
         book = StrokeBook()
         make = sim_chip.chip_targets(uf2, out) if target == CHIP else _targets(target, seed, book)
         broken: list[Outcome] = []
+        shown = Shown(out, slow=target == CHIP)
         with _lacking(target):
-            with _closing(make(scenarios[0])) as pen:
-                for scenario in scenarios:
-                    needed(scenario, pen)
+            _check_needs(scenarios, target, make)
             for scenario in scenarios:
-                outcome = _play(scenario, make, seed)
+                outcome = _play(scenario, make, seed, shown)
                 _tell(out, outcome, log)
                 if not outcome.ok:
                     broken.append(outcome)
@@ -141,11 +153,20 @@ def _read_all(files: Sequence[Path]) -> "list[Scenario]":
         try:
             scenarios.append(parse(text, str(path), _beside(path)))
         except BadScenario as bad:
+            if bad.toml and _is_profile(text):
+                problems.append(Problem(SCENARIO_BAD, _PROFILE, file=str(path), hint=_NOT_PROFILE))
+                continue
             source = _source(path, text, bad.toml)
             problems += [_problem(finding, source) for finding in bad.findings]
     if problems:
         raise ValidationFailed(problems)
     return scenarios
+
+
+def _is_profile(text: str) -> bool:
+    """Return whether a TOML text holds what only session profiles have, and nothing that only scenarios have."""
+    there = tomllib.loads(text).keys()
+    return {"course", "zone"} <= there and not {"act", "expect"} & there
 
 
 def _beside(path: Path) -> Callable[[str], str]:
@@ -252,25 +273,89 @@ def _closing(target: "Target") -> "Iterator[Target]":
         target.close()
 
 
+def _check_target(target: str) -> None:
+    """Refuse what is neither a target nor can be the name of a port; InputError USAGE."""
+    if target in (IN_PROCESS, CHIP) or _PORT.fullmatch(target):
+        return
+    meant = difflib.get_close_matches(target, (IN_PROCESS, CHIP), 1)
+    hint = f"Did you mean {meant[0]}? {_TARGETS}" if meant else _TARGETS
+    raise InputError(USAGE, f"There is no target {target or '(empty)'}.", field="--target", given=target, hint=hint)
+
+
+def _check_needs(scenarios: "Sequence[Scenario]", target: str, make: "Callable[[Scenario], Target]") -> None:
+    """Refuse scenarios that need what the target has not got, all of them at once; ValidationFailed TARGET_LACKS."""
+    from pensim.scenario.targets import Lacks, needed
+
+    problems = []
+    # One without power has all that it ever has, and takes no time to come up.
+    first = replace(scenarios[0], pen={**scenarios[0].pen, "powered": False})
+    with _closing(make(first)) as pen:
+        for scenario in scenarios:
+            try:
+                needed(scenario, pen)
+            except Lacks as lacks:
+                problems.append(_lack(lacks, target, scenario.file, len(scenarios)))
+    if problems:
+        raise ValidationFailed(problems)
+
+
+def _lack(lacks: "Lacks", target: str, file: str, files: int) -> Problem:
+    message = f"{target} has not got what the scenario needs: {lacks.need} ({lacks.first})."
+    hint = f"Only a virtual pen has that: pinprick sim run {file} --target inproc"
+    if files > 1:
+        hint += ". The other files can be played without this one."
+    return Problem(TARGET_LACKS, message, file=file, field="--target", given=target, limit=lacks.need, hint=hint)
+
+
 @contextmanager
 def _lacking(target: str) -> Iterator[None]:
-    """Word what a target has not got."""
+    """Word what a target turns out not to have while a scenario is played."""
     from pensim.scenario.targets import Lacks
 
     try:
         yield
     except Lacks as lacks:
         message = f"{target} has not got what the scenario needs: {lacks.need} ({lacks.first})."
-        hint = "Hands and an oracle have only simulated pens: pinprick sim run FILE --target inproc"
+        hint = "Only a virtual pen has that: pinprick sim run FILE --target inproc"
         raise InputError(TARGET_LACKS, message, field="--target", given=target, limit=lacks.need, hint=hint) from None
 
 
 # --- playing ----------------------------------------------------------------------------------------------------------
-def _play(scenario: "Scenario", make: "Callable[[Scenario], Target]", seed: int | None) -> "Outcome":
+class Shown:
+    """Shows, where it takes its time and somebody looks on, which scenario is played and how far its pen's time is."""
+
+    def __init__(self, out: Output, *, slow: bool) -> None:
+        self._out = out
+        self._slow = slow
+        self._name = ""
+        self._what = ""
+        self.target: Target | None = None
+
+    @contextmanager
+    def during(self, scenario: "Scenario", what: str) -> Iterator[None]:
+        """Show it until the block ends; programs hear that it begins."""
+        if not self._slow:
+            yield
+            return
+        self._name, self._what, self.target = Path(scenario.file).stem, what, None
+        self._out.event("begins", file=scenario.file, what=what)
+        with self._out.console.status(self) if on_terminal(self._out) else nullcontext():
+            yield
+
+    def __rich__(self) -> Text:
+        """Return what is shown now; asked for whenever it is drawn."""
+        passed = "" if self.target is None else f", {self.target.now_ms() / 1000:.1f} s of the chip's time"
+        return Text(f"{self._name}: {self._what}{passed}")
+
+
+def _play(scenario: "Scenario", make: "Callable[[Scenario], Target]", seed: int | None, shown: Shown) -> "Outcome":
     """Play a scenario. What nobody saw coming breaks the run of its file, which is named, and ends no other's."""
     from pensim.scenario.run import Broken, Outcome, play
 
-    with _closing(make(scenario)) as target:
+    with shown.during(scenario, "booting"):
+        made = make(scenario)
+    with _closing(made) as target, shown.during(scenario, "playing"):
+        shown.target = target
         try:
             return play(scenario, target, seed)
         except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as bug:

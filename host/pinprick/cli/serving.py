@@ -11,29 +11,31 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperCommand
 
 from pencore.digest import text_problem
 from pencore.profile import SERIAL_SIZE
+from pencore.provision import Provision
 from pinprick import simulated
 from pinprick.cli.extras import needing_extra
 from pinprick.cli.output import Output
 from pinprick.errors import FILE_UNWRITABLE, USAGE, InputError, PinprickError
-from pinprick.files import file_name
+from pinprick.files import file_name, text_of
 from pinprick.keys import load_key
 from pinprick.places import runtime_folder
 
 if TYPE_CHECKING:
     from pensim.control import Control
     from pensim.ends import End
+    from pensim.flash import FlashImage
     from pensim.making import Made, SwitchOn, Wish
-    from pensim.serve import PenServer
+    from pensim.serve import Pen, PenServer
 
 Sink = Callable[[dict[str, Any]], None]
 
@@ -55,11 +57,12 @@ FlashOption = Annotated[
     typer.Option(
         show_default=False,
         help="Keep the pen's flash in this file, which is made when it is missing. Left out: forget it at the end.",
+        readable=False,
     ),
 ]
 KeyOption = Annotated[
     Path | None,
-    typer.Option(show_default=False, help="Provision the pen with the clinic key in this file."),
+    typer.Option(show_default=False, help="Provision the pen with the clinic key in this file.", readable=False),
 ]
 NoCartridgeOption = Annotated[bool, typer.Option("--no-cartridge", help="Begin with an open, empty cartridge holder.")]
 BlankOption = Annotated[bool, typer.Option("--blank", help="Serve a pen that was never provisioned.")]
@@ -73,8 +76,10 @@ ControlPortOption = Annotated[
 ]
 
 _TURN_S = 30.0
-"""Longest wait for other pens that are being started."""
+"""Longest wait for other pens that choose their serial numbers."""
 _ASK_AGAIN_S = 0.02
+_RESERVED = "starting"
+"""The folder in which a pen has a locked file, named for its serial number, from its choice until it is listed."""
 _TOKEN_BYTES = 16
 _HINTS = {
     "--flash": "Name the file of a virtual pen that isn't running, or one that isn't there yet.",
@@ -105,12 +110,15 @@ class WithCommands(TyperCommand):
 
 @dataclass(frozen=True)
 class Ways:
-    """How a pen is reached: on TCP (`port` 0: any) or a pseudo-terminal; `listed` with a control channel."""
+    """How a pen is reached: on TCP (`port` 0: any) or a pseudo-terminal; `listed` with a control channel, and with the
+    `patience` that it wants of its hosts.
+    """
 
     tcp: bool
     port: int
     listed: bool
     control_port: int
+    patience: float = 1.0
 
 
 class Serving:
@@ -150,16 +158,24 @@ def start(
     from pensim.control import Control
     from pensim.serve import PenServer
 
-    with ExitStack() as turn:
+    with ExitStack() as reserved, ExitStack() as turn:
         taken: set[str] = set()
         doubtful: set[str] = set()
         if ways.listed:
             turn.enter_context(_turn())
-            taken = {pen.serial for pen in simulated.registered()}
+            # In this order: one that has come up in between is registered.
+            taken = _starting()
+            taken |= {pen.serial for pen in simulated.registered()}
             # Also those that are too busy to answer.
             doubtful = simulated.listed()
-        made = _made(wish, taken, doubtful, switch_on)
-        stack.callback(made.close)
+
+        def chosen(serial: str) -> None:
+            if ways.listed:
+                reserved.enter_context(_reserved(serial))
+            # A chip takes seconds to boot, a bad image minutes: others may choose meanwhile.
+            turn.close()
+
+        made = _made(wish, taken, doubtful, switch_on, chosen, stack)
         end = _end(made.serial, ways)
         control = None
         token = secrets.token_hex(_TOKEN_BYTES)
@@ -174,22 +190,44 @@ def start(
         stack.callback(server.close)
         stack.enter_context(_ending(server))
         if control is not None:
-            registration = simulated.Registration(made.serial, end.address, control.address, token, os.getpid())
-            stack.enter_context(simulated.registering(registration))
+            listed = simulated.Registration(
+                made.serial, end.address, control.address, token, os.getpid(), ways.patience
+            )
+            stack.enter_context(simulated.registering(listed))
         # Not before the pen is listed: the name of its port may still be that of one which is only slow to answer.
         with _port_taken("--tcp-port", ways.port):
             end.plug(True)
     return Serving(made, server, control)
 
 
-def _made(wish: "Wish", taken: set[str], doubtful: set[str], switch_on: "SwitchOn | None") -> "Made":
-    from pensim.making import BadWish, make
+def _made(
+    wish: "Wish",
+    taken: set[str],
+    doubtful: set[str],
+    switch_on: "SwitchOn | None",
+    chosen: Callable[[str], None],
+    stack: ExitStack,
+) -> "Made":
+    """Return the pen, switched on; `chosen` hears its serial number before that, and `stack` lets go of its flash."""
+    from pensim.making import BadWish, logic_alone, make
+    from pensim.undisturbed import undisturbed
+
+    def switched_on(wish: "Wish", setup: "Provision", seed: int, flash: "FlashImage", used: bool) -> "Pen":
+        chosen(setup.serial)
+        if switch_on is None:
+            return logic_alone(wish, setup, seed, flash, used)
+        # The chip's flash is written without littlefs, and who waits for a boot may end it.
+        quiet.close()
+        return switch_on(wish, setup, seed, flash, used)
 
     try:
-        return make(wish, taken, doubtful, switch_on)
+        with ExitStack() as quiet:
+            quiet.enter_context(undisturbed())
+            made = make(wish, taken, doubtful, switched_on)
+            stack.callback(made.close)
+            return made
     except BadWish as bad:
-        message = f"{str(bad)[:1].upper()}{str(bad)[1:]}."
-        raise InputError(USAGE, message, field=bad.option, given=bad.given, hint=_HINTS.get(bad.option, "")) from None
+        raise InputError(USAGE, f"{bad}.", field=bad.option, given=bad.given, hint=_HINTS.get(bad.option, "")) from None
     except OSError as error:
         message = f"{wish.flash} cannot be used as a flash: {error.strerror or error}."
         raise InputError(FILE_UNWRITABLE, message, field="--flash", given=str(wish.flash)) from None
@@ -220,17 +258,58 @@ def _port_taken(option: str, port: int) -> Iterator[None]:
 
 @contextmanager
 def _turn() -> Iterator[None]:
-    """Wait until no other pen is being started: two that start at once must not choose the same serial number."""
+    """Wait until no other pen chooses: two that start at once must not choose the same serial number."""
     from pensim.locks import lock
 
     path = _made_folder(runtime_folder()) / "serve.lock"
     deadline = time.monotonic() + _TURN_S
-    with path.open("ab") as file:
+    with _opened(path) as file:
         while not lock(file):
             if time.monotonic() >= deadline:
                 raise InputError(USAGE, f"Another pen has been starting for {_TURN_S:.0f} s; it holds {path}.")
             time.sleep(_ASK_AGAIN_S)
         yield
+
+
+def _starting() -> set[str]:
+    """Return the serial numbers that are reserved by pens on their way up; removes what dead ones left. In turn."""
+    from pensim.locks import lock
+
+    found = set()
+    for path in list(_made_folder(runtime_folder() / _RESERVED).iterdir()):
+        with _opened(path) as file:
+            free = lock(file)
+        if free:
+            with suppress(OSError):
+                path.unlink()
+        else:
+            found.add(text_of(path.name))
+    return found
+
+
+@contextmanager
+def _reserved(serial: str) -> Iterator[None]:
+    """Reserve a serial number, in turn, until the block ends; no longer than this process lives."""
+    from pensim.locks import lock
+
+    path = _made_folder(runtime_folder() / _RESERVED) / file_name(serial)
+    with _opened(path) as file:
+        if not lock(file):
+            raise InputError(USAGE, f"A simulated pen {serial} is being started already.", field="--serial")
+        try:
+            yield
+        finally:
+            # Where an open file can't be removed, the next one that starts does it.
+            with suppress(OSError):
+                path.unlink()
+
+
+def _opened(path: Path) -> IO[bytes]:
+    try:
+        return path.open("ab")
+    except OSError as error:
+        message = f"{path} cannot be written: {error.strerror}."
+        raise InputError(FILE_UNWRITABLE, message, given=str(path)) from None
 
 
 def _made_folder(folder: Path) -> Path:
@@ -269,11 +348,11 @@ def _ending(server: "PenServer") -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def serve_until_end(pen: Serving, out: Output) -> None:
+def serve_until_end(pen: Serving, out: Output, command: str) -> None:
     """Serve a pen, and carry out the commands on standard input, until somebody ends it; FILE_UNWRITABLE when its
-    flash file can no longer be written.
+    flash file can no longer be written. The help of `command` lists them.
     """
-    out.say("Ctrl-C ends it. Commands: see pinprick sim serve --help", style="dim")
+    out.say(f"Ctrl-C ends it. Commands: see pinprick {command} --help", style="dim")
     _follow_input(pen.server, out)
     pen.server.run()
     if pen.broken is not None and pen.made.file is not None:
@@ -310,17 +389,25 @@ def _read_commands(server: "PenServer", out: Output) -> None:
             if line.strip() == "quit":
                 break
             try:
-                if out.json_lines:
-                    command = json.loads(line)
-                    if not isinstance(command, dict):
-                        raise BadCommand("a command is a JSON object")
-                else:
-                    command = from_words(line)
-            except (ValueError, RecursionError) as problem:
-                command = BadCommand(str(problem))
+                command = _json_object(line) if out.json_lines else from_words(line)
+            except BadCommand as problem:
+                command = problem
             server.submit(command)
     finally:
         server.submit({"do": "quit"})
+
+
+def _json_object(line: str) -> dict[str, Any]:
+    """Return the command in a line of JSON; BadCommand for anything else."""
+    from pensim.hands import BadCommand
+
+    try:
+        command = json.loads(line)
+    except (ValueError, RecursionError):
+        command = None
+    if not isinstance(command, dict):
+        raise BadCommand('a command is a JSON object on a line of its own: {"do":"press"}, say')
+    return command
 
 
 def _input_lines() -> Iterator[str]:

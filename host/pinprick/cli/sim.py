@@ -108,7 +108,7 @@ def serve(
             pen = start(wish, ways, 1.0 if realtime else speed, lambda answer: show(out, answer), stack)
         out.event("serving", **pen.fields(), seed=pen.made.seed)
         out.say(f"Virtual pen {pen.made.serial} on {pen.server.end.address}", style="bold")
-        serve_until_end(pen, out)
+        serve_until_end(pen, out, "sim serve")
 
 
 def _build() -> str:
@@ -185,7 +185,7 @@ def _commands(words: Sequence[str]) -> "list[Command]":
             command = from_words(" ".join(line))
             delay_ms(command)
         except BadCommand as bad:
-            message = f"{str(bad)[:1].upper()}{str(bad)[1:]}."
+            message = f"No command for a virtual pen: {bad}."
             raise InputError(
                 USAGE, message, field="COMMAND", given=" ".join(line), hint="See pinprick sim poke --help"
             ) from None

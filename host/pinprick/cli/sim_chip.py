@@ -37,6 +37,9 @@ from pinprick.errors import BOARD_NOT_UP, PinprickError
 if TYPE_CHECKING:
     from pensim.chip.target import ChipTargets
 
+_PATIENCE = 10.0
+"""Seconds that a stroke may take of one of its own, on a computer that nothing else keeps busy."""
+
 
 def chip(
     uf2: Uf2Option = None,
@@ -68,7 +71,10 @@ def chip(
     mechanics on its pins; port, control channel and standard input are those of `pinprick sim serve`. In the flash file
     of another pen the firmware is replaced by this tool's, and what the pen remembers stays.
 
-    The chip is slower than the firmware's logic alone: about as fast as a real one at rest, half as fast in a stroke.
+    The chip is slower than the firmware's logic alone: about as fast as a real one at rest, a tenth as fast in a
+    stroke. It says so where it is listed, and this tool waits for it as much longer than for a real pen. A session of
+    thousands of strokes takes hours: begin with a small profile. Times in commands are the chip's own, too.
+
     A reset takes its port away for as long as a real one's. With `--service`, `mpremote connect PORT` reaches the
     prompt; without, nothing does.
 
@@ -77,7 +83,8 @@ def chip(
     """
     with reporting(json_lines) as out, ExitStack() as stack:
         image = chosen(uf2)
-        ways = Ways(tcp or tcp_port is not None, tcp_port or 0, not unlisted, control_port or 0)
+        patience = _PATIENCE / min(speed, 1.0)
+        ways = Ways(tcp or tcp_port is not None, tcp_port or 0, not unlisted, control_port or 0, patience)
         with needing_extra():
             from pensim.chip.making import ChipSwitchOn, DoesNotBoot
             from pensim.making import Wish
@@ -94,7 +101,7 @@ def chip(
         out.event("serving", **pen.fields(), build=build.identity, image=image.fields(), service=service)
         what = "MicroPython's prompt of pen" if service else "Pen"
         out.say(f"{what} {pen.made.serial} on {pen.server.end.address}, the whole chip", style="bold")
-        serve_until_end(pen, out)
+        serve_until_end(pen, out, "sim chip")
 
 
 def files_of(build: Build) -> dict[str, bytes]:

@@ -68,7 +68,11 @@ def _show_pins(out: Output, answer: Mapping[str, Any]) -> None:
 
 
 def _show_faults(out: Output, answer: Mapping[str, Any]) -> None:
+    told = ""
     for fault in answer["known"]:
+        if fault["class"] != told:
+            told = fault["class"]
+            out.say(f"{told}:")
         values = " ".join(f"{each['name']}={_word(each['default'])}" for each in fault["parameters"])
         out.say(f"{fault['name']} {values}".rstrip(), style="bold")
         out.say(f"  {fault['summary']}{'' if fault['mendable'] else ' It can not be mended.'}")
