@@ -191,8 +191,8 @@ def recover(pen: "Runner") -> "Iterator[None]":
 
 
 def tidy(pen: "Runner") -> "Iterator[None]":
-    """Remove what cuts have left: files written beside and not renamed, acknowledged records that are not the last. Take
-    the sessions of a clock that was corrected since back to its correction.
+    """Remove what cuts have left: files written beside and not renamed, acknowledged records that are not the last.
+    Sessions of a clock that was corrected since count from its correction on.
     """
     yield from _rest(pen)
     pen.untidy = False

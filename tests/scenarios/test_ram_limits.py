@@ -12,7 +12,6 @@ from pencore import faults, limits, units
 from pencore.faults import Refusal
 from pencore.provision import Provision
 from pensim.faults import fault
-from pensim.faults.memory import LimitBit
 from tests.support import profiles
 from tests.support.bench import Bench
 
