@@ -211,7 +211,7 @@ class Memory:
     def newest_courses(self, floor_s: int) -> "list[bytes]":
         """Return the newest entry of each course, oldest session first. Courses whose last session lies longer before
         `floor_s` than the longest interval are left out: no interval of theirs can be too short any more. A session
-        that lies after `floor_s` was held under a clock that has been corrected since; its interval counts from `floor_s`.
+        after `floor_s` was held under a clock that has been corrected since; its interval counts from `floor_s`.
         """
         newest = {}
         for number in range(0, self._courses.count, _READ_SLOTS):

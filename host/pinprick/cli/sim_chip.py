@@ -35,7 +35,8 @@ from pinprick.cli.sim_shown import show
 from pinprick.errors import BOARD_NOT_UP, PinprickError
 
 if TYPE_CHECKING:
-    from pensim.chip.target import ChipTargets
+    from pensim.chip.target import OnChip
+    from pensim.scenario.model import Scenario
 
 _PATIENCE = 10.0
 """Seconds that a stroke may take of one of its own, on a computer that nothing else keeps busy."""
@@ -86,18 +87,15 @@ def chip(
         patience = _PATIENCE / min(speed, 1.0)
         ways = Ways(tcp or tcp_port is not None, tcp_port or 0, not unlisted, control_port or 0, patience)
         with needing_extra():
-            from pensim.chip.making import ChipSwitchOn, DoesNotBoot
+            from pensim.chip.making import ChipSwitchOn
             from pensim.making import Wish
 
             image.tell(out)
             build = built()
             wish = Wish(plain_serial(serial), None, flash, key_in(key), blank, not no_cartridge)
-            with _booting(out) as tell:
+            with _booting(out) as tell, _not_up():
                 switch_on = ChipSwitchOn(image.for_chip(), files_of(build), service=service, tell=tell)
-                try:
-                    pen = start(wish, ways, speed, lambda answer: show(out, answer), stack, switch_on)
-                except DoesNotBoot as error:
-                    raise PinprickError(BOARD_NOT_UP, f"The emulated pen does not boot: {error}.") from None
+                pen = start(wish, ways, speed, lambda answer: show(out, answer), stack, switch_on)
         out.event("serving", **pen.fields(), build=build.identity, image=image.fields(), service=service)
         what = "MicroPython's prompt of pen" if service else "Pen"
         out.say(f"{what} {pen.made.serial} on {pen.server.end.address}, the whole chip", style="bold")
@@ -109,14 +107,32 @@ def files_of(build: Build) -> dict[str, bytes]:
     return {**build.files, MANIFEST: build.manifest}
 
 
-def chip_targets(uf2: Path | None, out: Output) -> "ChipTargets":
+def chip_targets(uf2: Path | None, out: Output) -> "Callable[[Scenario], OnChip]":
     """Return what makes the targets of scenarios on the whole chip, and say which image it is."""
     image = chosen(uf2)
     with needing_extra():
         from pensim.chip.target import ChipTargets
 
         image.tell(out)
-        return ChipTargets(image.for_chip(), files_of(built()))
+        targets = ChipTargets(image.for_chip(), files_of(built()))
+
+    def made(scenario: "Scenario") -> "OnChip":
+        with _not_up():
+            return targets(scenario)
+
+    return made
+
+
+@contextmanager
+def _not_up() -> Iterator[None]:
+    """Word that a pen does not boot; PinprickError BOARD_NOT_UP."""
+    from pensim.chip.making import DoesNotBoot
+
+    try:
+        yield
+    except DoesNotBoot as error:
+        hint = "Look at the image with `pinprick board image FILE`; on a busy computer, try again."
+        raise PinprickError(BOARD_NOT_UP, f"The emulated pen does not boot: {error}.", hint=hint) from None
 
 
 @contextmanager
