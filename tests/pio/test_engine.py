@@ -21,7 +21,7 @@ from pencore.units import Geometry
 from pendevice.tmc2209 import ABSENT, PRESENT, Tmc2209
 from pensim.clock import TICKS_PER_MS
 from pensim.driver_chip import IHOLD_IRUN, DriverChip
-from pensim.faults import HomeChatter
+from pensim.faults.mechanics import HomeChatter
 from tests.pio.chip import CALL_TICKS
 from tests.pio.rigs import BOARD, EMULATORS, STROKE_PIO
 from tests.support.driver_port import DriverPort

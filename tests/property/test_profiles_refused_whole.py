@@ -233,6 +233,17 @@ def signed_pen() -> Bench:
     return Bench(setup=setup)
 
 
+def verdict(pen: Bench) -> int:
+    """Return how the pen refuses what it was sent; who has guessed at a signature too often waits until it is looked
+    at.
+    """
+    code = pen.refusal("load.commit")
+    if code == faults.SIGNATURE_WAIT:
+        pen.run_ms(60_000)
+        code = pen.refusal("load.commit")
+    return code
+
+
 @pytest.mark.parametrize("signed", [False, True])
 @pytest.mark.parametrize("part", range(4))
 def test_every_single_bit_flip_is_refused(signed: bool, part: int) -> None:
@@ -245,8 +256,9 @@ def test_every_single_bit_flip_is_refused(signed: bool, part: int) -> None:
     before = observed(pen)
     for bit in range(part, len(good) * 8, 4):
         pen.transfer(flipped(good, bit))
-        assert pen.refusal("load.commit") in faults.NAMES, bit
+        assert verdict(pen) in faults.NAMES.keys() - {faults.SIGNATURE_WAIT}, bit
     assert observed(pen) == before
+    pen.run_ms(60_000)
     pen.load(good)
     pen.finish_session()
     pen.check(exact=True)
@@ -276,10 +288,11 @@ def test_with_a_clinic_key_no_byte_can_be_changed_even_with_a_right_sha256() -> 
         body = flipped(good[:-TRAILER], bit)
         forged = body + hashlib.sha256(body).digest() + signature
         pen.transfer(forged)
-        assert pen.refusal("load.commit") in faults.NAMES
+        assert verdict(pen) in faults.NAMES.keys() - {faults.SIGNATURE_WAIT}
     stranger = sealed(good[:-TRAILER], KEY_ID, bytes(32))
     pen.transfer(stranger)
-    assert pen.refusal("load.commit") == faults.SIGNATURE_WRONG
+    assert verdict(pen) == faults.SIGNATURE_WRONG
+    pen.run_ms(60_000)
     pen.load(sealed(good[:-TRAILER], KEY_ID, KEY))
     pen.finish_session()
     pen.check(exact=True)
