@@ -48,7 +48,7 @@ _LOGIC = frozenset(
         "pencore.tasks",
     }
 )
-_VOCABULARY = frozenset(
+VOCABULARY = frozenset(
     {
         "pencore",
         "pencore.course",
@@ -165,7 +165,7 @@ def _host(module: str, found: Import) -> str:
     if root == "pencore":
         if found.module == "pencore.ledger" and module == _FIRST_JOURNAL:
             return ""
-        return "" if found.module in _VOCABULARY else "the host knows pencore's vocabulary, not its workings"
+        return "" if found.module in VOCABULARY else "the host knows pencore's vocabulary, not its workings"
     if root == "pinprick" or root in sys.stdlib_module_names or root in HOST_LIBRARIES | _BROUGHT_ALONG:
         return ""
     return "not declared for the host"
