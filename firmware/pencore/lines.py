@@ -177,13 +177,12 @@ def _put_digits(line: bytearray, at: int, value: int) -> int:
         bound *= 10
         end += 1
     at = end
-    while at:
+    while True:
         at -= 1
         line[at] = _ZERO + value % 10
         value //= 10
         if not value:
-            break
-    return end
+            return end
 
 
 # --- values ----------------------------------------------------------------------------------------------------------

@@ -1,132 +1,167 @@
 """Plant each bug of the table in a copy of the tree, and see the test that is named for it fail.
 
-    python -m tests.mutants [word ...]     only the bugs whose name holds one of the words
+    python -m tests.mutants [--jobs N] [word ...]   all bugs, or those whose name or file holds one of the words
+    python -m tests.mutants --fixed                 the twenty of `make check`
+    python -m tests.mutants --table                 plant nothing, print the table alone
 
 Prints a table in Markdown; exits 1 when a bug was not found, or when a test fails without one. The tree itself is never
-touched. Minutes long, so it is no part of `make check`; `tests/architecture/test_mutants.py`, which is, keeps the table
-true to the sources.
+touched. All of them take minutes; `tests/architecture/test_mutants.py` keeps table and document true to the sources.
 """
 
+import argparse
 import os
-import queue
 import shutil
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from tests.mutants.fixed import FIXED
 from tests.mutants.mutant import Mutant
 from tests.mutants.table import MUTANTS
 
 ROOT = Path(__file__).parents[2]
-WORKERS = 2
 _COPIED = ("firmware", "sim", "host", "tests", "docs", "examples", "pyproject.toml")
 _LEFT_OUT = shutil.ignore_patterns("node_modules", "__pycache__", "*.pyc", ".hypothesis")
 _FAILED = 1
 """What pytest exits with when a test failed; anything else means that it could not run."""
 _OUT_OF_TIME = -1
 """What stands for a test that failed by its time limit alone: a bug that only hangs a test was not found by it."""
+_PLAIN = ("-q", "-x", "--no-header", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:pytest_cov")
 
 
-def copy_tree(to: Path) -> None:
-    """Copy what the tests need to `to`."""
-    for name in _COPIED:
-        source = ROOT / name
-        if source.is_dir():
-            shutil.copytree(source, to / name, ignore=_LEFT_OUT)
-        elif source.exists():
-            shutil.copy(source, to / name)
+class Tree:
+    """A copy of what the tests need, in `folder`; bugs are planted in it one at a time."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._written_s = int(time.time())
+        for name in _COPIED:
+            source = ROOT / name
+            if source.is_dir():
+                shutil.copytree(source, folder / name, ignore=_LEFT_OUT)
+            elif source.exists():
+                shutil.copy(source, folder / name)
+
+    def run(self, tests: Iterable[str], expected: tuple[int, ...] = (0,)) -> int:
+        """Run tests on the copy; return pytest's exit code, or _OUT_OF_TIME. What isn't expected is shown."""
+        path = os.pathsep.join(str(self.folder / part) for part in ("firmware", "sim", "host", "."))
+        environment = {**os.environ, "PYTHONPATH": path, "CI": "1"}
+        command = [sys.executable, "-m", "pytest", *_PLAIN, *tests]
+        done = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False)
+        if done.returncode not in expected:
+            sys.stderr.write(done.stdout[-2000:] + done.stderr[-2000:])
+        return _OUT_OF_TIME if "Failed: Timeout" in done.stdout else done.returncode
+
+    def finds(self, mutant: Mutant) -> bool:
+        """Return whether the bug makes its test fail."""
+        path = self.folder / "firmware" / "pencore" / mutant.file
+        sound = path.read_text(encoding="utf-8")
+        self._write(path, mutant.planted(sound))
+        try:
+            return self.run([mutant.test], (0, _FAILED)) == _FAILED
+        finally:
+            self._write(path, sound)
+
+    def uses_its_own(self) -> bool:
+        """Return whether the tests in the copy import the copy's firmware, and not the tree's."""
+        probe = self.folder / "tests" / "test_probe.py"
+        probe.write_text(
+            "from pathlib import Path\nimport pencore\n\n\ndef test_probe() -> None:\n"
+            "    assert Path(pencore.__file__).parents[2] == Path.cwd()\n",
+            encoding="utf-8",
+        )
+        try:
+            return self.run(["tests/test_probe.py"]) == 0
+        finally:
+            probe.unlink()
+
+    def _write(self, path: Path, text: str) -> None:
+        # Python takes its compiled file for good as long as size and second of the source are the same.
+        path.write_text(text, encoding="utf-8")
+        self._written_s += 1
+        os.utime(path, (self._written_s, self._written_s))
 
 
-def run(tree: Path, tests: Iterable[str]) -> int:
-    """Run tests on a copy; return pytest's exit code, or _OUT_OF_TIME."""
-    path = os.pathsep.join(str(tree / part) for part in ("firmware", "sim", "host", "."))
-    environment = {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", "CI": "1"}
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--no-header", *tests]
-    done = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode not in (0, _FAILED):
-        sys.stderr.write(done.stdout[-2000:] + done.stderr[-2000:])
-    return _OUT_OF_TIME if "Failed: Timeout" in done.stdout else done.returncode
+def sound(trees: Sequence[Tree], tests: Sequence[str]) -> bool:
+    """Return whether the tests pass without a bug; each tree runs its share."""
+    with ThreadPoolExecutor(len(trees)) as pool:
+        shares = [tests[number :: len(trees)] for number in range(len(trees))]
+        return not any(list(pool.map(lambda tree, share: tree.run(share) if share else 0, trees, shares)))
 
 
-def plant(tree: Path, mutant: Mutant) -> str:
-    """Put the bug into a copy; return the text that it replaces, to be put back."""
-    path = tree / "firmware" / "pencore" / mutant.file
-    sound = text = path.read_text(encoding="utf-8")
-    for old, new in mutant.edits:
-        if text.count(old) != 1:
-            raise SystemExit(f"{mutant.name}: {mutant.file} holds {text.count(old)} times: {old}")
-        text = text.replace(old, new)
-    path.write_text(text, encoding="utf-8")
-    return sound
+def plant_all(trees: Sequence[Tree], chosen: Sequence[Mutant]) -> dict[str, bool]:
+    """Plant all that are chosen, in each tree one after the other; return which were found, by name."""
+    waiting = iter(chosen)
+    lock = threading.Lock()
+    found: dict[str, bool] = {}
 
-
-def found(tree: Path, mutant: Mutant) -> bool:
-    """Return whether the bug makes its test fail."""
-    sound = plant(tree, mutant)
-    try:
-        return run(tree, [mutant.test]) == _FAILED
-    finally:
-        (tree / "firmware" / "pencore" / mutant.file).write_text(sound, encoding="utf-8")
-
-
-def uses_the_copy(tree: Path) -> bool:
-    """Return whether the tests in a copy import the copy's firmware, and not the tree's."""
-    probe = tree / "tests" / "test_probe.py"
-    probe.write_text(
-        "from pathlib import Path\nimport pencore\n\n\ndef test_probe() -> None:\n"
-        "    assert Path(pencore.__file__).parents[2] == Path.cwd()\n",
-        encoding="utf-8",
-    )
-    try:
-        return run(tree, ["tests/test_probe.py"]) == 0
-    finally:
-        probe.unlink()
-
-
-def main(words: list[str]) -> int:
-    """Plant what was asked for; return the exit code."""
-    chosen = [mutant for mutant in MUTANTS if not words or any(word in mutant.name for word in words)]
-    waiting: queue.SimpleQueue[Mutant] = queue.SimpleQueue()
-    for mutant in chosen:
-        waiting.put(mutant)
-    results: dict[str, tuple[bool, float]] = {}
-
-    def work(tree: Path) -> None:
-        while not waiting.empty():
-            try:
-                mutant = waiting.get_nowait()
-            except queue.Empty:
+    def work(tree: Tree) -> None:
+        while True:
+            with lock:
+                mutant = next(waiting, None)
+            if mutant is None:
                 return
             begun = time.monotonic()
-            results[mutant.name] = found(tree, mutant), time.monotonic() - begun
-            mark = "found" if results[mutant.name][0] else "NOT FOUND"
-            sys.stderr.write(f"{mark:10} {results[mutant.name][1]:5.1f} s  {mutant.name}\n")
+            found[mutant.name] = tree.finds(mutant)
+            mark = "found" if found[mutant.name] else "NOT FOUND"
+            sys.stderr.write(f"{mark:10} {time.monotonic() - begun:5.1f} s  {mutant.name}\n")
 
-    with tempfile.TemporaryDirectory() as folder:
-        trees = [Path(folder) / str(number) for number in range(WORKERS)]
-        for tree in trees:
-            tree.mkdir()
-            copy_tree(tree)
-        if not uses_the_copy(trees[0]):
-            raise SystemExit("the tests would not run on the copy")
-        if run(trees[0], sorted({mutant.test for mutant in chosen})) != 0:
-            raise SystemExit("a test fails without any bug")
-        threads = [threading.Thread(target=work, args=(tree,)) for tree in trees]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+    with ThreadPoolExecutor(len(trees)) as pool:
+        list(pool.map(work, trees))
+    return found
+
+
+def table(chosen: Iterable[Mutant]) -> list[str]:
+    """Return the lines of the table."""
     lines = ["| the bug | in | found by |", "|---|---|---|"]
-    for mutant in chosen:
-        test = mutant.test.partition("::")[2]
-        verdict = f"`{test}`" if results[mutant.name][0] else "**not found**"
-        lines.append(f"| {mutant.name} | `{mutant.file}` | {verdict} |")
-    sys.stdout.write("\n".join(lines) + "\n")
-    return 0 if all(done for done, _ in results.values()) else 1
+    return lines + [mutant.row() for mutant in chosen]
+
+
+def summary(chosen: Iterable[Mutant]) -> list[str]:
+    """Return the lines of the table that counts the bugs of each module."""
+    counts = Counter(mutant.module for mutant in chosen)
+    lines = ["| module | bugs |", "|---|---|"]
+    return [*lines, *(f"| `{module}` | {count} |" for module, count in sorted(counts.items()))]
+
+
+def main(arguments: list[str]) -> int:
+    """Plant what was asked for; return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m tests.mutants")
+    parser.add_argument("words", nargs="*")
+    parser.add_argument("--fixed", action="store_true")
+    parser.add_argument("--table", action="store_true")
+    parser.add_argument("--jobs", type=int, default=2)
+    asked = parser.parse_args(arguments)
+    fixed = {name for names in FIXED.values() for name in names}
+    chosen = [mutant for mutant in MUTANTS if not asked.fixed or mutant.name in fixed]
+    if asked.words:
+        chosen = [mutant for mutant in chosen if any(word in mutant.name + mutant.file for word in asked.words)]
+    begun = time.monotonic()
+    found: dict[str, bool] = {}
+    if not asked.table:
+        with tempfile.TemporaryDirectory() as folder:
+            trees = []
+            for number in range(asked.jobs):
+                (Path(folder) / str(number)).mkdir()
+                trees.append(Tree(Path(folder) / str(number)))
+            if not trees[0].uses_its_own():
+                raise SystemExit("the tests would not run on the copy")
+            if not sound(trees, sorted({mutant.test for mutant in chosen})):
+                raise SystemExit("a test fails without any bug")
+            found = plant_all(trees, chosen)
+        sys.stderr.write(f"{sum(found.values())} of {len(chosen)} found in {time.monotonic() - begun:.0f} s\n")
+    missed = [mutant.name for mutant in chosen if not found.get(mutant.name, asked.table)]
+    if not asked.fixed:
+        sys.stdout.write("\n".join([*summary(chosen), "", *table(chosen)]) + "\n")
+    for name in missed:
+        sys.stderr.write(f"not found: {name}\n")
+    return 1 if missed else 0
 
 
 if __name__ == "__main__":

@@ -96,8 +96,8 @@ PIO: tuple[Mutant, ...] = (
     one(
         "the first sample away is not counted",
         SAMPLES,
-        "    return _count(ring, HOME_OUT, begin, place) + 1\n",
-        "    return _count(ring, HOME_OUT, begin, place)\n",
+        "    evidence.clear_step = place - begin + 1\n",
+        "    evidence.clear_step = place - begin\n",
         f"{PLAYED}::test_a_planned_stroke_moves_the_needle_and_tells_as_the_virtual_engine_does",
     ),
     # --- withdrawals -------------------------------------------------------------------------------------------------

@@ -4,9 +4,14 @@ Each is a mistake somebody could make, in one place of `pencore`. The texts are 
 that this table can't fall behind the code.
 """
 
+from tests.mutants.books import BOOKS
+from tests.mutants.bounds import BOUNDS
+from tests.mutants.hands import HANDS
 from tests.mutants.mutant import Mutant, one
 from tests.mutants.pio import PIO
 from tests.mutants.upkeep import UPKEEP
+from tests.mutants.wishes import WISHES
+from tests.mutants.words import WORDS
 
 CUTS = "tests/scenarios/test_power_cuts.py"
 REPLAY = "tests/scenarios/test_replay.py"
@@ -84,8 +89,8 @@ MUTANTS: tuple[Mutant, ...] = (
     one(
         "the rest of the budget is one too many",
         "session.py",
-        "            self.profile.zones[zone].strokes - self.counted(zone),\n",
-        "            self.profile.zones[zone].strokes - self.counted(zone) + 1,\n",
+        "        return min(self.profile.zones[zone].strokes, min(",
+        "        return min(self.profile.zones[zone].strokes + 1, min(",
         _TOLD,
     ),
     one(
@@ -561,5 +566,10 @@ MUTANTS: tuple[Mutant, ...] = (
         f"{CRASHES}::test_a_hung_cpu_leaves_at_most_two_strokes_and_is_reset",
     ),
     *UPKEEP,
+    *BOUNDS,
+    *BOOKS,
+    *HANDS,
+    *WISHES,
+    *WORDS,
     *PIO,
 )

@@ -20,7 +20,7 @@ UPKEEP: tuple[Mutant, ...] = (
     one(
         "a correction is signed for any floor",
         "requests.py",
-        '        floor_s,\n        params["time"],\n        params["reason"],\n',
+        '        pen.ledger.time_floor_s,\n        params["time"],\n        params["reason"],\n',
         '        0,\n        params["time"],\n        params["reason"],\n',
         f"{CORRECTION}::test_a_correction_is_good_for_once_in_a_boot",
     ),

@@ -373,9 +373,13 @@ def crowded_courses() -> IdealPen:
     pen = IdealPen(samples.provisioned())
     known = course.COURSES_MAX - 1
     pen.store.files[course.COURSE_FILE] = b"".join(course_entry(number % 3, number + 1) for number in range(known))
+    # None of them lies ahead of the pen's time, or it would be shortened before the session begins.
+    now_s = samples.TODAY_S + known
     pen.store.files[ledger.FILE] += ledger.pack(ledger.Entry(ledger.COURSE, aux=known), 2)
+    pen.store.files[ledger.FILE] += ledger.pack(ledger.Entry(ledger.CLOCK, aux=now_s), 3)
     pen.boot()
-    pen.ready(samples.filled(SMALL, course_id="mine"))
+    pen.ready(samples.filled(SMALL, course_id="mine", issued_at=now_s))
+    assert pen.runner.memory.course_count() == known
     pen.press(300)
     pen.until(wire.PAUSED)
     return pen
