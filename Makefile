@@ -3,6 +3,8 @@
 
 PYTHON  ?= python3
 WORKERS ?= 2
+# One more for the tests: some of them wait for a served pen's real time.
+TESTERS ?= 3
 SIZE    ?= commit
 
 BIN      := .venv/bin
@@ -42,11 +44,11 @@ demo: $(USER_ENV) ## Run a whole session on a virtual pen and see that its limit
 	@$(BIN)/pinprick demo
 
 test: $(DEV_ENV) $(VM) ## Run the tests but for the slow ones
-	@$(BIN)/pytest -n $(WORKERS) -m "not slow"
+	@$(BIN)/pytest -n $(TESTERS) -m "not slow"
 
 check: lint types docs-check | $(VM) ## Do all that CI does: lint, types, documents, every test, campaigns, planted bugs, the safety case
 	@rm -f build/tests.json build/campaign.json build/safety.json
-	@$(BIN)/pytest -n $(WORKERS) --ran build/tests.json
+	@$(BIN)/pytest -n $(TESTERS) --ran build/tests.json
 	@$(BIN)/python -m tests.campaigns --size commit
 	@$(BIN)/python -m tests.mutants --fixed --jobs $(WORKERS)
 	@$(BIN)/python -m tests.safety

@@ -193,7 +193,7 @@ def enable_writes(source: str) -> list[str]:
                 found.append(ast.unparse(node))
         elif node.args and is_enable(node.args[0]) and len(node.args) + len(node.keywords) > 1:
             value = {word.arg: ast.unparse(word.value) for word in node.keywords}.get("value", "")
-            if value not in ("board.ENABLE_OFF", "ENABLE_OFF", str(BOARD.ENABLE_OFF)):
+            if value not in ("board.ENABLE_OFF", "ENABLE_OFF", str(BOARD.ENABLE_OFF), str(bool(BOARD.ENABLE_OFF))):
                 found.append(ast.unparse(node))
         found += [f"{word.arg}=" for word in node.keywords if word.arg in _DRIVEN and is_enable(word.value)]
     return found
@@ -204,6 +204,7 @@ def enable_writes(source: str) -> list[str]:
     [
         "machine.Pin(board.ENABLE, machine.Pin.OUT)",
         "machine.Pin(board.ENABLE, machine.Pin.OUT, value=0)",
+        "machine.Pin(board.ENABLE, machine.Pin.OUT, value=False)",
         "self._enable.value(0)",
         "self._enable.off()",
         "self._enable.init(machine.Pin.OUT)",

@@ -186,7 +186,7 @@ def test_a_pen_is_made_from_nothing_with_a_new_cartridge() -> None:
 def test_a_free_serial_number_is_chosen_and_a_taken_one_refused() -> None:
     assert make(Wish(), ("SIM-0001", "SIM-0003")).serial == "SIM-0002"
     assert make(Wish("P-9"), ("SIM-0001",)).serial == "P-9"
-    assert problem(Wish("P-9"), ("P-9",)) == ("--serial", "a simulated pen P-9 is running already")
+    assert problem(Wish("P-9"), ("P-9",)) == ("--serial", "A simulated pen P-9 is running already")
     every = tuple(f"SIM-{number:04d}" for number in range(1, 10_000))
     assert problem(Wish(), every)[0] == "--serial"
 
@@ -215,7 +215,7 @@ def test_a_pen_of_a_file_is_who_it_was(path: Path) -> None:
     again = restarted(again, Wish("P-9", flash=path, key=KEY))
     again.close()
     assert problem(Wish("P-8", flash=path)) == ("--serial", f"{path} is the flash of pen P-9")
-    assert problem(Wish(flash=path), ("P-9",)) == ("--flash", "a simulated pen P-9 is running already")
+    assert problem(Wish(flash=path), ("P-9",)) == ("--flash", "A simulated pen P-9 is running already")
     assert problem(Wish(flash=path, key=(8, KEY[1])))[0] == "--key"
     assert problem(Wish(flash=path, key=(7, KEY[1][::-1])))[1].endswith("provisioned with another key, number 7")
     assert problem(Wish(flash=path, blank=True))[0] == "--blank"
@@ -224,7 +224,7 @@ def test_a_pen_of_a_file_is_who_it_was(path: Path) -> None:
 
 def test_a_key_can_not_be_added_to_a_flash_that_has_none(path: Path) -> None:
     make(Wish(flash=path)).close()
-    assert problem(Wish(flash=path, key=KEY)) == ("--key", f"the pen in {path} was provisioned without a key")
+    assert problem(Wish(flash=path, key=KEY)) == ("--key", f"The pen in {path} was provisioned without a key")
 
 
 def test_a_blank_pen_stays_blank(path: Path) -> None:
