@@ -95,6 +95,7 @@ class CartridgeSwitch:
         self._level = False
         self._since_ms = 0
         self._seen = False
+        self._missed = False
 
     def sample(self, level: bool, now_ms: int) -> None:
         """Take the present level (True: closed). The first level ever seen is where watching begins."""
@@ -104,18 +105,23 @@ class CartridgeSwitch:
             self._since_ms = now_ms
             self.closed = level
             return
+        if not level:
+            self._missed = False
         if level != self._level:
             self._level = level
             self._since_ms = now_ms
         if level == self.closed or ms_since(now_ms, self._since_ms) < _SETTLE_MS:
             return
-        # Whatever closes now was seen open.
+        # Whatever closes now was seen open, but for what moved unseen: that may have been contact noise.
         self.closed = level
-        self.changed = level
+        self.changed = level and not self._missed
 
     def missed(self) -> None:
-        """It was open while nobody could look: it closes anew from here on."""
-        self.closed = self._level = False
+        """It has moved while nobody could look, so it was open; unless that was seen, another change has to be."""
+        self._level = False
+        if self.closed:
+            self.closed = self.changed = False
+            self._missed = True
 
     def used(self) -> None:
         """A session has been sealed with this cartridge: only a newly seen change counts from here on."""

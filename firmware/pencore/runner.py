@@ -376,7 +376,7 @@ class Runner:
             self.trigger.missed(self.now_ms)
         if moved & signals.CARTRIDGE:
             self.cartridge.missed()
-        self._stopped = moved & signals.STOP != 0
+        self._stopped = self._stopped or moved & signals.STOP != 0
         spent_ms = max(0, ms_since(self.now_ms, begin_ms))
         self.talk.heard_ms = ms_add(self.talk.heard_ms, spent_ms)
         if self.session is not None and self.session.opened:

@@ -397,8 +397,8 @@ HANDS: tuple[Mutant, ...] = (
     one(
         "the first level of the holder is a change",
         "consent.py",
-        "            self.closed = level\n            return\n        if level",
-        "            self.closed = self.changed = level\n            return\n        if level",
+        "            self.closed = level\n            return\n        if not level",
+        "            self.closed = self.changed = level\n            return\n        if not level",
         f"{CONSENT}::test_a_cartridge_that_was_there_at_power_up_has_not_changed",
     ),
     one(
@@ -411,9 +411,23 @@ HANDS: tuple[Mutant, ...] = (
     one(
         "a holder opened unseen stayed closed",
         "consent.py",
-        "        self.closed = self._level = False\n",
-        "        self._level = False\n",
+        "            self.closed = self.changed = False\n            self._missed",
+        "            self.changed = False\n            self._missed",
         f"{IN_CONSENT}::test_a_cartridge_that_is_changed_during_a_write_ends_the_session",
+    ),
+    one(
+        "a holder that moved unseen is a change",
+        "consent.py",
+        "level and not self._missed\n",
+        "level\n",
+        f"{UNSEEN_MOVES}::test_a_holder_that_was_open_unseen_closes_anew",
+    ),
+    one(
+        "a stop tapped in the first of two writes is forgotten",
+        "runner.py",
+        "self._stopped = self._stopped or moved",
+        "self._stopped = moved",
+        f"{UNSEEN_MOVES}::test_a_stop_button_pressed_and_let_go_in_a_write_stops",
     ),
     one(
         "a press that is let go in the same moment is wanted",

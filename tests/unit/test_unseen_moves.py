@@ -81,6 +81,24 @@ def test_a_holder_that_was_open_unseen_closes_anew() -> None:
         switch.sample(True, now_ms)
         closed.append(switch.closed)
     assert closed == [True, False, False, False, True]
+    assert not switch.changed, "that may have been contact noise"
+
+
+@pytest.mark.parametrize("unseen", ["the opening", "the closing"])
+def test_a_holder_that_was_seen_open_has_been_changed(unseen: str) -> None:
+    switch = CartridgeSwitch()
+    switch.sample(True, 0)
+    switch.sample(True, 50)
+    if unseen == "the opening":
+        switch.missed()
+        switch.sample(False, 60)
+    else:
+        switch.sample(False, 60)
+        switch.sample(False, 75)
+        switch.missed()
+    for now_ms in (100, 110):
+        switch.sample(True, now_ms)
+    assert switch.closed
     assert switch.changed
 
 
@@ -146,6 +164,8 @@ def test_a_holder_that_was_open_in_a_write_has_been_opened() -> None:
 def test_a_stop_button_pressed_and_let_go_in_a_write_stops() -> None:
     pen = in_state("PAUSED")
     during_the_next_write(pen, flick(pen, signals.STOP))
+    write(pen)
+    # A task and a request may each write in one turn.
     write(pen)
     pen.step()
     assert pen.runner.fault_code == faults.STOP_BUTTON
