@@ -10,6 +10,7 @@ from pencore import faults, wire
 from pencore.compat import const
 from pencore.digest import crc32
 from pencore.faults import Refusal
+from pencore.lines import FEED_MAX, STOP_BYTE
 from pencore.units import ms_since
 
 TYPE_CHECKING = const(False)
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 _OUT_MAX = const(4096)
 _BAD_LINE_GAP_MS = const(500)
 _LINE_ROOM = const(1024)
+_AHEAD_MOST = const(64)
+"""Bytes read ahead of a piece in hand that are enough: each costs the pen's CPU some time."""
 ID_JUMP_MAX = const(65_536)
 """How far a request's id may lie above the last one."""
 
@@ -40,28 +43,39 @@ class Conversation:
         self.last_id = 0
         self._last_crc = 0
         self._last_answer = b""
+        self._ahead = b""
         self._reader = wire.LineReader()
         self._out = b""
         self._bad_ms = 0
         self._bad_seen = False
         self.heard_ms = 0
 
-    def feed(self, piece: bytes) -> None:
-        """Take bytes from the link (at most 512); only when `pending` is False."""
-        self._reader.feed(piece)
+    def take_in(self) -> bytes:
+        """Take what the link has, and return it: up to two pieces ahead of the one in hand, so that what stands in them
+        needn't wait behind a row of lines. b"" when there is nothing, or that much is ahead already.
+        """
+        if len(self._ahead) >= _AHEAD_MOST:
+            return b""
+        piece = self._link.read()
+        if piece:
+            self._ahead = self._ahead + piece if self._ahead else piece
+        return piece
 
-    def pending(self) -> bool:
-        """Return whether bytes taken in still wait to be worked off."""
-        return self._reader.pending()
+    def unheard(self) -> bool:
+        """Return whether something that was taken in is not worked off."""
+        return bool(self._ahead) or self._reader.pending()
 
     def stop_behind(self) -> bool:
-        """Return whether a stop byte is among them."""
-        return self._reader.stop_behind()
+        """Return whether a stop byte is in it."""
+        return STOP_BYTE in self._ahead or self._reader.stop_behind()
 
     def work(self, now_ms: int) -> None:
         """Work off at most one line, whether or not the host reads: behind it there may be a stop. Then send what the
         host takes.
         """
+        if self._ahead and not self._reader.pending():
+            self._reader.feed(self._ahead[:FEED_MAX])
+            self._ahead = self._ahead[FEED_MAX:]
         if self._reader.pending():
             self._work_line(now_ms)
         self.flush()

@@ -333,7 +333,7 @@ def clear(pen: "Runner", _params: "Params") -> "Result":
     """Leave FAULT when its cause is gone; motion needs a new homing all the same."""
     if pen.inputs & signals.STOP:
         raise Refusal(faults.STOP_STILL_PRESSED, "stop")
-    if pen.stop_behind():
+    if pen.talk.stop_behind():
         # It came after this request, however late this is looked at: a stop is the last word.
         raise Refusal(faults.BUSY, "stop")
     _at_rest(pen)

@@ -16,7 +16,7 @@ from pencore.course import Memory
 from pencore.digest import ZERO_DIGEST
 from pencore.faults import Fault, Refusal
 from pencore.ledger import NO_ZONE, Entry, Ledger
-from pencore.lines import FEED_MAX, STOP_BYTE
+from pencore.lines import STOP_BYTE
 from pencore.motion import trip_code
 from pencore.requests import HANDLERS, Denials, Transfer
 from pencore.units import ms_add, ms_since
@@ -40,8 +40,6 @@ COAST_MS = const(50)
 _WAIT_MAX_MS = const(1000)
 _WAIT_BUSY_MS = const(1)
 _WAIT_OUT_MS = const(10)
-_AHEAD_MOST = const(64)
-"""Bytes read ahead of a line in hand that are enough: each costs the pen's CPU some time."""
 _PIECE_LARGE = const(32)
 """Bytes whose reading takes the CPU so long that a turn has done enough."""
 _POWER_ON = const(1)
@@ -84,7 +82,6 @@ class Runner:
         self._shown = -1
         self._coasting = False
         self._cut_ms = 0
-        self._ahead = b""
         self._full = False
         self._stopped = False
         self._stencil = wire.telemetry_stencil()
@@ -478,16 +475,13 @@ class Runner:
     def _look_ahead(self) -> None:
         """Take what has arrived; a stop byte anywhere in it stops before anything is parsed, and before any credit.
 
-        Asked between all parts of a turn that take their time, for nothing else may keep a stop waiting. Up to two
-        pieces are read ahead of the one being worked off, so that it isn't kept waiting behind a row of lines either.
+        Asked between all parts of a turn that take their time, for nothing else may keep a stop waiting.
         """
-        if len(self._ahead) < _AHEAD_MOST:
-            piece = self.ports.link.read()
-            if piece:
-                self._ahead = self._ahead + piece if self._ahead else piece
-                self._full = self._full or len(piece) >= _PIECE_LARGE
-                if STOP_BYTE in piece:
-                    self.stop(faults.OPERATOR_STOP)
+        piece = self.talk.take_in()
+        if piece:
+            self._full = self._full or len(piece) >= _PIECE_LARGE
+            if STOP_BYTE in piece:
+                self.stop(faults.OPERATOR_STOP)
 
     def _listen(self) -> None:
         """Work off what has arrived, at most one line; while strokes are made not in a turn that has done enough."""
@@ -495,10 +489,7 @@ class Runner:
         if self._full and self.state == wire.RUNNING:
             talk.flush()
             return
-        if self._ahead and not talk.pending():
-            talk.feed(self._ahead[:FEED_MAX])
-            self._ahead = self._ahead[FEED_MAX:]
-        self._full = self._full or talk.pending()
+        self._full = talk.unheard() or self._full
         # By the clock and not by the turn's beginning: a write in this turn may have taken longer than the lease.
         talk.work(self.ports.clock.now_ms())
 
@@ -571,16 +562,8 @@ class Runner:
         """The session id was consumed: its time under power starts."""
         self._elapsed_ms = 0
 
-    def unheard(self) -> bool:
-        """Return whether something of the host's was read and is not worked off."""
-        return bool(self._ahead) or self.talk.pending()
-
-    def stop_behind(self) -> bool:
-        """Return whether the host has said stop after the request in hand."""
-        return STOP_BYTE in self._ahead or self.talk.stop_behind()
-
     def _wait_ms(self) -> int:
-        if self._task is not None or self.unheard():
+        if self._task is not None or self.talk.unheard():
             return _WAIT_BUSY_MS
         wait_ms = _WAIT_MAX_MS
         if self.talk.waiting():

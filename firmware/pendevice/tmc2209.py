@@ -72,6 +72,8 @@ WATCH_MS = const(40)
 _TRIES = const(3)
 _REQUEST = const(4)
 _DATAGRAM = const(8)
+_BUFFERFUL = const(22)
+"""Readings of a request and a datagram that empty the port's 256 bytes: a line never silent holds no turn up."""
 
 _WATCH = (_GSTAT,)
 _LOOK = (_GSTAT, _IFCNT, _DRV_STATUS, _SG_RESULT)
@@ -253,9 +255,11 @@ class Tmc2209:
         return self._uart.readinto(self._in) or 0 if self._uart.any() else 0
 
     def _discard(self) -> bool:
-        """Throw away all that has arrived; return whether there was anything."""
+        """Throw away what has arrived, a port's whole buffer at most; return whether there was anything."""
         found = False
-        while self._arrived():
+        for _ in range(_BUFFERFUL):
+            if not self._arrived():
+                break
             found = True
         return found
 

@@ -401,7 +401,7 @@ class World(LogicParts):
 
     def unheard(self) -> int:
         """Return how many bytes of the host's are not worked off yet, at least about."""
-        return self.cable.waiting() + (self.powered and self.runner.unheard())
+        return self.cable.waiting() + (self.powered and self.runner.talk.unheard())
 
     def heard_ms(self) -> int:
         """Return when the pen, which has power, heard its host last: ms of its clock."""

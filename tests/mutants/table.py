@@ -382,15 +382,15 @@ MUTANTS: tuple[Mutant, ...] = (
     one(
         "a stop byte counts only at the end of a line",
         "runner.py",
-        "                if STOP_BYTE in piece:\n",
-        '                if bytes([STOP_BYTE]) + b"\\n" in piece:\n',
+        "            if STOP_BYTE in piece:\n",
+        '            if bytes([STOP_BYTE]) + b"\\n" in piece:\n',
         f"{LINES}::test_a_stop_in_the_middle_of_a_line_that_never_ends_stops",
     ),
     one(
         "a stop byte does nothing in a burst",
         "runner.py",
-        "                if STOP_BYTE in piece:\n",
-        "                if STOP_BYTE in piece and self.state != wire.RUNNING:\n",
+        "            if STOP_BYTE in piece:\n",
+        "            if STOP_BYTE in piece and self.state != wire.RUNNING:\n",
         _IN_A_STROKE,
     ),
     one(

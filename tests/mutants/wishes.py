@@ -174,7 +174,7 @@ WISHES: tuple[Mutant, ...] = (
     one(
         "a stop behind a clear is not waited for",
         "requests.py",
-        "    if pen.stop_behind():\n",
+        "    if pen.talk.stop_behind():\n",
         "    if False:\n",
         f"{IN_STOP_ORDER}::test_a_clear_and_an_arming_before_a_stop_switch_nothing_on",
     ),

@@ -34,10 +34,9 @@ class Desk:
 
     def say(self, *lines: bytes) -> list[bytes]:
         """Send lines, let the pen work them off, return what it sent."""
-        for at in range(0, len(data := b"".join(lines)), 512):
-            self.talk.feed(data[at : at + 512])
-            while self.talk.pending():
-                self.talk.work(self.now_ms)
+        self.link.to_pen += b"".join(lines)
+        while self.talk.take_in() or self.talk.unheard():
+            self.talk.work(self.now_ms)
         return self.heard()
 
     def heard(self) -> list[bytes]:
@@ -155,7 +154,8 @@ def test_requests_that_were_understood_are_refused_each() -> None:
 
 def test_one_line_is_worked_off_at_a_time() -> None:
     desk = Desk()
-    desk.talk.feed(ping(1) + ping(2) + ping(3))
+    desk.link.to_pen = ping(1) + ping(2) + ping(3)
+    desk.talk.take_in()
     for number in (1, 2, 3):
         desk.talk.work(desk.now_ms)
         assert len(desk.done) == number
@@ -167,7 +167,7 @@ def test_a_host_that_does_not_read_holds_nothing_up() -> None:
     desk.link.room_left = 10
     assert len(desk.say(*[ping(index) for index in range(1, 101)])) == 1
     assert len(desk.done) == 100
-    assert not desk.talk.pending()
+    assert not desk.talk.unheard()
     desk.link.room_left = None
     desk.talk.flush()
     assert not desk.talk.waiting()

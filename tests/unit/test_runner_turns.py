@@ -110,8 +110,13 @@ def test_a_stop_byte_that_comes_in_one_part_of_a_turn_is_seen_before_the_next(
 def test_no_more_is_read_ahead_than_a_line_or_two() -> None:
     """Reading takes the pen's CPU some time; what isn't taken waits on the host's side."""
     pen = running()
+    talk = pen.runner.talk
+    pen.link.to_pen += b"a line in hand\nand another\n"
+    talk.take_in()
+    talk.work(pen.runner.now_ms)
+    assert talk.unheard()
     pen.link.to_pen += b"x" * 3000
-    pen.runner.talk.feed(b"a line in hand\nand another\n")
     for _ in range(5):
         pen.runner._look_ahead()
-    assert len(pen.runner._ahead) == 512
+    assert len(talk._ahead) == 512
+    assert len(pen.link.to_pen) == 2488

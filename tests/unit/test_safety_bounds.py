@@ -276,7 +276,7 @@ def test_no_more_is_read_ahead_than_sixty_four_bytes() -> None:
     pen.link.read = lambda: b"%032d" % next(given)  # type: ignore[method-assign]  # the port's own pieces are larger
     for _ in range(10):
         pen.runner._look_ahead()
-    assert len(pen.runner._ahead) == 64
+    assert len(pen.runner.talk._ahead) == 64
 
 
 def test_a_turn_is_fed_half_a_line_at_most() -> None:

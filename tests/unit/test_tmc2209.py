@@ -209,6 +209,38 @@ def test_noise_without_end_is_a_fault(chip: DriverChip, bench: Bench) -> None:
     assert bench.driver.settled()
 
 
+class Babble:
+    """A line on which more has arrived whenever it is asked."""
+
+    def __init__(self) -> None:
+        self.taken = 0
+
+    def any(self) -> int:
+        return 256
+
+    def readinto(self, buf: bytearray) -> int:
+        self.taken += len(buf)
+        if self.taken > 10_000:
+            raise AssertionError("this turn would never end")
+        return len(buf)
+
+    def write(self, data: bytearray | memoryview) -> int:
+        return len(data)
+
+
+def test_a_line_that_never_falls_silent_holds_no_turn_up() -> None:
+    """A turn takes the port's buffer of 256 bytes at most, and one reading more to hear an answer."""
+    line = Babble()
+    driver = Tmc2209(line, run_current=20, hold_current=8)
+    taken = []
+    for now_ms in range(500):
+        line.taken = 0
+        driver.turn(now_ms)
+        taken.append(line.taken)
+    assert 256 <= max(taken) <= 256 + 2 * 12
+    assert driver.settled()
+
+
 def test_a_reset_whose_flag_is_gone_is_found_by_the_write_counter(chip: DriverChip, bench: Bench) -> None:
     chip.dip()
     bench.port.write(datagram(GSTAT, 1))
