@@ -1,6 +1,7 @@
 """What all tests share: hypothesis's settings, the MicroPython VM, and which tests want an image that may be absent."""
 
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,16 @@ settings.load_profile("ci" if os.environ.get("CI") else "local")
 
 # The keyring of whoever runs the tests is none of their business; processes that they start hear it too.
 os.environ["PYTHON_KEYRING_BACKEND"] = "keyring.backends.null.Keyring"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _compiled_once() -> Iterator[None]:
+    """Let the processes that tests start keep what they compile, beside the tree: not each of them compiles it anew."""
+    # One that was killed may be about to write there still.
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, pytest.MonkeyPatch.context() as patch:
+        patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+        patch.setenv("PYTHONPYCACHEPREFIX", folder)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,10 @@ release counts at once, because stopping needs no second thought. Allocates noth
 from pencore.compat import const
 from pencore.units import ms_since
 
+TYPE_CHECKING = const(False)
+if TYPE_CHECKING:
+    from typing import Optional
+
 _SETTLE_MS = const(10)
 RELEASE_MS = const(100)
 """A press starts strokes only after this much release seen in the same state."""
@@ -92,36 +96,34 @@ class CartridgeSwitch:
     def __init__(self) -> None:
         self.closed = False
         self.changed = False
-        self._level = False
+        self._level: "Optional[bool]" = None
         self._since_ms = 0
-        self._seen = False
-        self._missed = False
+        self._begun = False
+        self._opened = False
 
     def sample(self, level: bool, now_ms: int) -> None:
         """Take the present level (True: closed). The first level ever seen is where watching begins."""
-        if not self._seen:
-            self._seen = True
-            self._level = level
-            self._since_ms = now_ms
+        if not self._begun:
+            self._begun = True
             self.closed = level
-            return
-        if not level:
-            self._missed = False
         if level != self._level:
             self._level = level
             self._since_ms = now_ms
-        if level == self.closed or ms_since(now_ms, self._since_ms) < _SETTLE_MS:
+        if ms_since(now_ms, self._since_ms) < _SETTLE_MS:
             return
-        # Whatever closes now was seen open, but for what moved unseen: that may have been contact noise.
-        self.closed = level
-        self.changed = level and not self._missed
+        if not level:
+            self._opened = True
+            self.closed = self.changed = False
+        elif not self.closed:
+            # What was not seen to stay open, at a first look or while nobody could look, may have been contact noise.
+            self.closed = True
+            self.changed = self._opened
+            self._opened = False
 
     def missed(self) -> None:
-        """It has moved while nobody could look, so it was open; unless that was seen, another change has to be."""
-        self._level = False
-        if self.closed:
-            self.closed = self.changed = False
-            self._missed = True
+        """It has moved while nobody could look: it counts as open, and as a change only once it is seen to stay so."""
+        self._level = None
+        self.closed = self.changed = False
 
     def used(self) -> None:
         """A session has been sealed with this cartridge: only a newly seen change counts from here on."""
@@ -129,6 +131,9 @@ class CartridgeSwitch:
 
     def wait_ms(self, now_ms: int) -> int:
         """Return how many ms from now the level in hand will count; a large number when none is waiting."""
-        if self._level == self.closed:
+        if self._level is None:
+            return 1
+        settled = self.closed if self._level else self._opened
+        if settled:
             return 1_000_000
         return max(1, _SETTLE_MS - ms_since(now_ms, self._since_ms))

@@ -25,13 +25,13 @@ _BAD_LINE_GAP_MS = const(500)
 _LINE_ROOM = const(1024)
 _AHEAD_MOST = const(64)
 """Bytes read ahead of a piece in hand that are enough: each costs the pen's CPU some time."""
-ID_JUMP_MAX = const(65_536)
+ID_JUMP_MAX = const(256)
 """How far a request's id may lie above the last one."""
 
 
 class Conversation:
-    """The pen's end of the wire. `nonce`: 16 hex digits of this boot; `last_id`: the id of the last request carried
-    out.
+    """The pen's end of the wire. `nonce`: 16 hex digits of this boot; `request_id`: the id of the request in hand;
+    `last_id`: that of the last one carried out.
 
     `heard_ms`: when the last legal line with the right nonce arrived.
     """
@@ -40,6 +40,7 @@ class Conversation:
         self._link = link
         self._handle = handle
         self.nonce = nonce
+        self.request_id = 0
         self.last_id = 0
         self._last_crc = 0
         self._last_answer = b""
@@ -107,6 +108,7 @@ class Conversation:
                 raise wire.LineRefusal(faults.WIRE_BAD_PARAM, "id", request.id, self.last_id + ID_JUMP_MAX, request.id)
             # A hello keeps no lease: whoever looks at the port must not stand in for the host that armed the pen.
             self.heard_ms = now_ms
+        self.request_id = request.id
         try:
             answer = wire.encode_result(request.method, request.id, self._handle(request))
         except Refusal as refusal:

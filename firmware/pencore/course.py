@@ -210,24 +210,15 @@ class Memory:
 
     def newest_courses(self, floor_s: int) -> "list[bytes]":
         """Return the newest entry of each course, oldest session first. Courses whose last session lies longer before
-        `floor_s` than the longest interval are left out: no interval of theirs can be too short any more. A session
-        after `floor_s` was held under a clock that has been corrected since; its interval counts from `floor_s`.
+        `floor_s` than the longest interval are left out: no interval of theirs can be too short any more.
         """
         newest = {}
         for number in range(0, self._courses.count, _READ_SLOTS):
             for payload in self._courses.read(number, _READ_SLOTS):
                 newest[payload[:ID_SIZE]] = payload
-        payloads = [_no_later(item, floor_s) for item in newest.values() if _time_of(item) + _FORGET_S >= floor_s]
+        payloads = [item for item in newest.values() if _time_of(item) + _FORGET_S >= floor_s]
         payloads.sort(key=_session_of)
         return payloads
-
-    def ahead(self, floor_s: int) -> bool:
-        """Return whether there is a session that lies after `floor_s`."""
-        for number in range(0, self._courses.count, _READ_SLOTS):
-            for payload in self._courses.read(number, _READ_SLOTS):
-                if _time_of(payload) > floor_s:
-                    return True
-        return False
 
     def keep_courses(self, payloads: "list[bytes]") -> None:
         """Replace all course entries by `payloads`; the ledger must know of no more than these."""
@@ -239,26 +230,25 @@ def _time_of(payload: bytes) -> int:
     return time_s
 
 
-def _no_later(payload: bytes, floor_s: int) -> bytes:
-    fields = list(struct.unpack(_COURSE, payload))
-    fields[5] = min(fields[5], floor_s)
-    return struct.pack(_COURSE, *fields)
-
-
 def _session_of(payload: bytes) -> int:
     session: int = struct.unpack(_COURSE, payload)[4]
     return session
 
 
-def check_course(profile: Profile, last: "Optional[CourseMemory]") -> None:
-    """Refuse a new session that its course doesn't allow yet: index, interval, depth step (COURSE_*)."""
+def check_course(profile: Profile, last: "Optional[CourseMemory]", corrected_session: int, corrected_to_s: int) -> None:
+    """Refuse a new session that its course doesn't allow yet: index, interval, depth step (COURSE_*).
+
+    A session up to `corrected_session` was begun before the clock was corrected to `corrected_to_s`, whatever its issue
+    says: its interval counts from there, if that is earlier.
+    """
     if last is None:
         return
     if profile.course_index <= last.index:
         raise Refusal(faults.COURSE_INDEX_DONE, "course.index", profile.course_index, last.index + 1)
     if profile.interval_days < last.interval_days:
         raise Refusal(faults.COURSE_CHANGED, "course.interval_days", profile.interval_days, last.interval_days)
-    due_s = last.time_s + profile.interval_days * DAY_S
+    held_s = min(last.time_s, corrected_to_s) if last.session <= corrected_session else last.time_s
+    due_s = held_s + profile.interval_days * DAY_S
     if profile.issued_at < due_s:
         raise Refusal(faults.COURSE_TOO_EARLY, "issued_at", profile.issued_at, due_s)
     deepest_um = profile.deepest_um()
@@ -284,10 +274,10 @@ def check_time(issued_at: int, floor_s: int, calibrated_at: int) -> None:
         raise Refusal(faults.TIME_JUMP, "issued_at", issued_at, floor_s + limits.TIME_JUMP_MAX_S)
 
 
-def correction_hmac(key: bytes, serial: str, nonce: str, session: int, floor_s: int, time_s: int, reason: str) -> bytes:
-    """Return the signature of a clock correction to `time_s`: good for one pen, one boot, one session id and one floor,
-    so that it can't be used again after it, or anything else, has moved the time.
+def correction_hmac(key: bytes, serial: str, nonce: str, request_id: int, time_s: int, reason: str) -> bytes:
+    """Return the signature of a clock correction to `time_s`: good for one request, of one boot of one pen, so that
+    nobody can make it a second time.
 
-    HMAC-SHA-256 over "CLK1", serial, nonce, next session id, present time floor, new time, reason, with spaces between.
+    HMAC-SHA-256 over "CLK1", serial, nonce, id of the request, new time, reason, with spaces between.
     """
-    return hmac_sha256(key, ("CLK1 %s %s %d %d %d %s" % (serial, nonce, session, floor_s, time_s, reason)).encode())
+    return hmac_sha256(key, ("CLK1 %s %s %d %d %s" % (serial, nonce, request_id, time_s, reason)).encode())

@@ -183,8 +183,9 @@ class Ledger:
 
     `last_session`: id of the last sealed session (0: none yet). `open`: the session that isn't sealed, or None.
     `acked`: records up to this id are acknowledged. `time_floor_s`: no time before this is taken. `courses`,
-    `cartridges`: how many entries the long-value files hold at least. `corrected_from_s`, `correction_crc`: the floor
-    before the last correction of the clock, and the CRC-32 of its reason (0: none yet). `latched`: code of the fault
+    `cartridges`: how many entries the long-value files hold at least. `corrected_from_s`, `corrected_to_s`,
+    `correction_crc`: the floor before and after the last correction of the clock, and the CRC-32 of its reason;
+    `corrected_session`: the last session that was begun before it (0: none yet). `latched`: code of the fault
     that a clear must end, 0 when none. `seal_crc`: CRC-32 of the last record. `single_copies`: slots read from one
     valid copy. `stale`: a write failed half-way, so memory and flash may differ; `replay` before the next append.
     """
@@ -200,6 +201,8 @@ class Ledger:
         self.acked = 0
         self.time_floor_s = 0
         self.corrected_from_s = 0
+        self.corrected_to_s = 0
+        self.corrected_session = 0
         self.correction_crc = 0
         self.courses = 0
         self.cartridges = 0
@@ -299,6 +302,11 @@ class Ledger:
         else:
             self.compact()
 
+    def correction(self, time_s: int, reason_crc: int) -> Entry:
+        """Return the entry that moves the time floor to `time_s`, for a reason."""
+        begun = self.last_session if self.open is None else self.open.session
+        return Entry(CLOCK, begun, NO_ZONE, self.time_floor_s, reason_crc, time_s, time_s)
+
     def crowded(self) -> bool:
         """Return whether the journal should be compacted before the next append."""
         return self.size >= _CROWDED_BYTES or self.single_copies > 0
@@ -359,7 +367,15 @@ class Ledger:
         # OPEN sets the time floor to the session's issue; a correction may have moved it since, and stays on the books.
         if session is not None or self.corrected_from_s or self.correction_crc:
             entries.append(
-                Entry(CLOCK, reserved=self.corrected_from_s, made=self.correction_crc, aux=self.time_floor_s)
+                Entry(
+                    CLOCK,
+                    self.corrected_session,
+                    NO_ZONE,
+                    self.corrected_from_s,
+                    self.correction_crc,
+                    self.corrected_to_s,
+                    self.time_floor_s,
+                )
             )
         if self.latched:
             entries.append(Entry(INTERRUPT, 0, aux=self.latched, flags=FLAG_LATCHED))
@@ -403,6 +419,8 @@ class Ledger:
             self.time_floor_s = entry.aux
             self.corrected_from_s = entry.reserved
             self.correction_crc = entry.made
+            self.corrected_to_s = entry.forfeited
+            self.corrected_session = entry.session
         elif kind == CHECKPOINT:
             self.last_session = entry.session
             self.acked = entry.reserved

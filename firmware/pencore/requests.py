@@ -8,7 +8,7 @@ from pencore import course, faults, profile, record, session, signals, tasks, ve
 from pencore.compat import const
 from pencore.digest import DIGEST_SIZE, ZERO_DIGEST, crc32, equal, sha256, to_hex
 from pencore.faults import Refusal
-from pencore.ledger import ACK, CLOCK, FLAG_CLEARED, INTERRUPT, NO_ZONE, Entry
+from pencore.ledger import ACK, FLAG_CLEARED, INTERRUPT, NO_ZONE, Entry
 from pencore.units import ms_since
 
 TYPE_CHECKING = const(False)
@@ -30,6 +30,7 @@ _LOOKS = const(5)
 _WAIT_MS = const(1000)
 _DOUBLINGS = const(6)
 _WAIT_MOST_MS = const(60_000)
+_FORGET_MS = const(600_000)
 
 
 class Transfer:
@@ -48,9 +49,9 @@ class Transfer:
 
 
 class Denials:
-    """What was wrongly signed, in a row: five are looked at as they come, then each makes the next wait, 1, 2, 4 and at
-    most 60 s. What comes meanwhile is not looked at and prolongs nothing, so that nobody is shut out for longer; the
-    right signature, or a new boot, forgets all.
+    """What was wrongly signed: five are looked at as they come, then each makes the next wait, 1, 2, 4 and at most 60
+    s. What comes meanwhile is not looked at and prolongs nothing, so that nobody is shut out for longer. Ten minutes
+    without a wrong one, or a new boot, forget all; a right one doesn't: who has recorded one has as many as he likes.
     """
 
     def __init__(self) -> None:
@@ -59,11 +60,13 @@ class Denials:
 
     def look(self, now_ms: int, check: "Callable[[], None]") -> None:
         """Carry out `check`, which refuses what is wrongly signed; Refusal SIGNATURE_WAIT while it isn't looked at."""
+        passed_ms = ms_since(now_ms, self._since_ms)
+        # What lies more than 24 days back reads as being ahead.
+        if not 0 <= passed_ms < _FORGET_MS:
+            self._count = 0
         if self._count >= _LOOKS:
             wait_ms = min(_WAIT_MS << min(self._count - _LOOKS, _DOUBLINGS), _WAIT_MOST_MS)
-            passed_ms = ms_since(now_ms, self._since_ms)
-            # What lies more than 24 days back reads as being ahead.
-            if 0 <= passed_ms < wait_ms:
+            if passed_ms < wait_ms:
                 raise Refusal(faults.SIGNATURE_WAIT, "hmac", (wait_ms - passed_ms + 999) // 1000)
         try:
             check()
@@ -72,7 +75,6 @@ class Denials:
                 self._count += 1
                 self._since_ms = now_ms
             raise
-        self._count = 0
 
 
 # --- small things ----------------------------------------------------------------------------------------------------
@@ -251,8 +253,10 @@ def accept(pen: "Runner", data: bytes) -> None:
 
 
 def _check_memory(pen: "Runner", loaded: "Profile", provision: "Provision") -> None:
-    course.check_time(loaded.issued_at, pen.ledger.time_floor_s, provision.calibrated_at)
-    course.check_course(loaded, pen.memory.course(loaded.course_id))
+    ledger = pen.ledger
+    course.check_time(loaded.issued_at, ledger.time_floor_s, provision.calibrated_at)
+    last = pen.memory.course(loaded.course_id)
+    course.check_course(loaded, last, ledger.corrected_session, ledger.corrected_to_s)
     course.check_cartridge(pen.memory.cartridge_session(loaded.cartridge_id), loaded.session_id)
     tasks.check_room(pen)
     check_cartridge_seated(pen)
@@ -349,7 +353,7 @@ def clear(pen: "Runner", _params: "Params") -> "Result":
 
 
 def clock_correct(pen: "Runner", params: "Params") -> "Result":
-    """Move the time floor, signed for this pen and this boot when there is a clinic key, with a reason; logged."""
+    """Move the time floor, signed for this very request when there is a clinic key, with a reason; logged."""
     provision = _provision(pen)
     _idle(pen)
     _at_rest(pen)
@@ -357,12 +361,9 @@ def clock_correct(pen: "Runner", params: "Params") -> "Result":
         # Its time was checked against the floor that this would move.
         raise Refusal(faults.STATE_FORBIDS, "state", pen.state)
     pen.denials.look(pen.now_ms, lambda: _check_correction(pen, params))
-    floor_s = pen.ledger.time_floor_s
     if params["time"] < provision.calibrated_at:
         raise Refusal(faults.TIME_BACK, "time", params["time"], provision.calibrated_at)
-    pen.append([Entry(CLOCK, reserved=floor_s, made=crc32(params["reason"].encode()), aux=params["time"])])
-    # What lies after the corrected time now.
-    pen.untidy = True
+    pen.append([pen.ledger.correction(params["time"], crc32(params["reason"].encode()))])
     return {"time_floor": pen.ledger.time_floor_s}
 
 
@@ -373,8 +374,7 @@ def _check_correction(pen: "Runner", params: "Params") -> None:
         provision.key,
         provision.serial,
         pen.talk.nonce,
-        pen.ledger.next_session(),
-        pen.ledger.time_floor_s,
+        pen.talk.request_id,
         params["time"],
         params["reason"],
     )

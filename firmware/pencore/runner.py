@@ -92,9 +92,6 @@ class Runner:
         """Read what the flash holds and enter SAFE, LOADED (a session is open) or FAULT. Writes nothing."""
         self.now_ms = now_ms
         self.talk.heard_ms = now_ms
-        # A reset may have fallen into a stroke.
-        self._coasting = True
-        self._cut_ms = now_ms
         try:
             self.recall()
         except Fault as fault:

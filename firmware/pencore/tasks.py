@@ -191,9 +191,7 @@ def recover(pen: "Runner") -> "Iterator[None]":
 
 
 def tidy(pen: "Runner") -> "Iterator[None]":
-    """Remove what cuts have left: files written beside and not renamed, acknowledged records that are not the last.
-    Sessions of a clock that was corrected since count from its correction on.
-    """
+    """Remove what cuts have left: files written beside and not renamed, acknowledged records that are not the last."""
     yield from _rest(pen)
     pen.untidy = False
     store = pen.ports.store
@@ -204,9 +202,6 @@ def tidy(pen: "Runner") -> "Iterator[None]":
             yield
             yield from _rest(pen)
             pen.write(_remover(store, name))
-    if pen.memory.ahead(pen.ledger.time_floor_s):
-        yield
-        yield from _shorten_courses(pen)
 
 
 def _remover(store: "Store", name: str) -> "Callable[[], None]":
@@ -311,16 +306,13 @@ def log_faults(pen: "Runner") -> "Iterator[None]":
 
 
 def _resync(pen: "Runner") -> None:
-    """Read the journal anew when a write failed half-way, and take its counters for the session in hand."""
+    """Read the journal anew when an entry didn't fit it, and take its counters for the session in hand."""
     if pen.ledger.stale:
         pen.ledger.replay()
         work = pen.session
         account = pen.ledger.open
         if work is not None and account is not None:
             work.adopt(account)
-        elif work is not None and work.opened:
-            # The write that failed was the seal, and it is in flash after all.
-            pen.sealed(read_head(pen.ports.store, pen.ledger))
 
 
 def _seal(pen: "Runner", reason: int) -> "Iterator[None]":
@@ -352,7 +344,7 @@ def _seal(pen: "Runner", reason: int) -> "Iterator[None]":
 
 
 def _shorten_courses(pen: "Runner") -> "Iterator[None]":
-    """Keep the newest session of each course alone, none after the present time floor."""
+    """Keep the newest session of each course alone."""
     payloads = pen.memory.newest_courses(pen.ledger.time_floor_s)
     # The ledger hears of the smaller number first: a cut in between leaves more entries than it knows, never fewer.
     yield from _append(pen, [Entry(COURSE, aux=len(payloads))])
@@ -415,10 +407,10 @@ def _make_record(pen: "Runner", reason: int) -> record.Record:
 
 
 def drop_record(pen: "Runner", session_id: int) -> "Iterator[None]":
-    """Remove an acknowledged record that is not the last one: the last stays, its digest is the chain's head."""
+    """Remove the record before one that is acknowledged now: the last one stays, its digest is the chain's head."""
     yield from _rest(pen)
     store = pen.ports.store
-    if 0 < session_id < pen.ledger.last_session and store.size(record_name(session_id)) >= 0:
+    if store.size(record_name(session_id)) >= 0:
         pen.write(lambda: store.remove(record_name(session_id)))
 
 

@@ -1,7 +1,7 @@
 """What time this computer says it is, in the way a pen counts it. Host only; asks the system's clock."""
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 from pencore.units import U32_MAX
 from pinprick.errors import CLOCK_WRONG, USAGE, InputError
@@ -9,12 +9,12 @@ from pinprick.errors import CLOCK_WRONG, USAGE, InputError
 
 def now_s() -> int:
     """Return the seconds since 1970, UTC, 0..2**32-1; InputError CLOCK_WRONG when the clock shows anything else."""
-    shown = int(time.time())
-    if not 0 <= shown <= U32_MAX:
-        side = "before the year 1970" if shown < 0 else "after the year 2105"
+    now = int(time.time())
+    if not 0 <= now <= U32_MAX:
+        side = "before the year 1970" if now < 0 else f"after {shown(U32_MAX)}"
         message = f"This computer's clock is wrong: it shows a time {side}."
-        raise InputError(CLOCK_WRONG, message, field="clock", given=shown, limit=U32_MAX)
-    return shown
+        raise InputError(CLOCK_WRONG, message, field="clock", given=now, limit=U32_MAX)
+    return now
 
 
 def moment(text: str, option: str) -> int:
@@ -30,7 +30,7 @@ def moment(text: str, option: str) -> int:
         message = f"{option} is no date or time that there is."
         raise InputError(USAGE, message, field=option, given=text[:40], hint=hint) from None
     if read.tzinfo is None:
-        if len(text) != len("2028-02-29"):
+        if not _is_date(text):
             message = f"{option} does not say which zone its time is of."
             raise InputError(USAGE, message, field=option, given=text[:40], hint=hint)
         read = read.replace(tzinfo=UTC)
@@ -40,6 +40,14 @@ def moment(text: str, option: str) -> int:
         message = f"{option} lies outside of what a pen counts, 1970 to 2106."
         raise InputError(USAGE, message, field=option, given=text[:40], limit="2106-02-07T06:28:15Z", hint=hint)
     return seconds
+
+
+def _is_date(text: str) -> bool:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 def shown(seconds: int) -> str:

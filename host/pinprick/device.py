@@ -38,7 +38,7 @@ from pinprick.errors import (
     ValidationFailed,
 )
 from pinprick.keys import ClinicKey
-from pinprick.link import Link, PenRefused
+from pinprick.link import Link, Params, PenRefused
 from pinprick.profiles import ProfileFile, check, placeholder_problems, to_core
 from pinprick.records import Pulled, RecordStore, SavedRecord, check_continues, pull_records
 from pinprick.sent import SentProfiles
@@ -348,15 +348,19 @@ class Pen:
 
     def clock_correct(self, time_s: int, reason: str, key: ClinicKey | None = None) -> int:
         """Move the pen's time to `time_s` (seconds since 1970) for `reason` (1..64 characters), signed with `key`;
-        return its new time floor. PenRefused also when the pen has moved on since its latest hello.
+        return its new time floor.
         """
         info = self.info
-        key_id, signature = 0, ZERO_DIGEST
-        if key is not None:
-            about = (info.serial, info.nonce, info.session_id, info.time_floor)
-            key_id, signature = key.key_id, course.correction_hmac(key.key, *about, time_s, reason)
-        answer = self._ask("clock.correct", time=time_s, reason=reason, key_id=key_id, hmac=signature.hex())
-        return int(answer["time_floor"])
+        params = {"time": time_s, "reason": reason}
+
+        def signed(request_id: int) -> dict[str, Any]:
+            """Sign for this one request: the next, when the pen is busy, wants a signature of its own."""
+            if key is None:
+                return {**params, "key_id": 0, "hmac": ZERO_DIGEST.hex()}
+            hmac = course.correction_hmac(key.key, info.serial, info.nonce, request_id, time_s, reason)
+            return {**params, "key_id": key.key_id, "hmac": hmac.hex()}
+
+        return int(self._insist("clock.correct", signed)["time_floor"])
 
     def send_damaged(self, method: str, at: int = 30, mask: int = 0x01, **params: Any) -> PenRefused:
         """Send a request as if byte `at` of its line had been changed on the way, and return what the pen says of it.
@@ -483,6 +487,10 @@ class Pen:
         return state
 
     def _ask(self, method: str, **params: Any) -> dict[str, Any]:
+        """Make a request; see `_insist`."""
+        return self._insist(method, params)
+
+    def _insist(self, method: str, params: Params) -> dict[str, Any]:
         """Make a request; make it again, for a while, when the pen is busy."""
         deadline = time.monotonic() + BUSY_S * self._patience
         pause_s = _BUSY_FIRST_S

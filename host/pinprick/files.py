@@ -21,6 +21,9 @@ _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.E
 _NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EBADF)
 """What file systems say whose folders can't be synced."""
 
+UNFINISHED = ".part"
+"""How the name of a file ends that nobody has come to the end of writing."""
+
 _KINDS = (
     (stat.S_ISFIFO, "a pipe"),
     (stat.S_ISSOCK, "a socket"),
@@ -151,12 +154,13 @@ class Staged:
     """A file that is written, and on the disk, under a name of no meaning: `keep` or `replace` gives it its own.
 
     Its folder must be there. A `private` one can be read by its owner alone, where the system knows of owners. OSError
-    leaves nothing behind; a program that ends before `keep`, or the computer, leaves a file that ends in `.part`.
+    leaves nothing behind; a program that ends before `keep`, or the computer, leaves a file of a name that ends in
+    UNFINISHED.
     """
 
     def __init__(self, path: Path, data: bytes, *, private: bool = False) -> None:
         self.path = path
-        descriptor, name = tempfile.mkstemp(prefix=path.name, suffix=".part", dir=path.parent)
+        descriptor, name = tempfile.mkstemp(prefix=path.name, suffix=UNFINISHED, dir=path.parent)
         self._temporary = Path(name)
         try:
             try:
@@ -210,6 +214,32 @@ class Staged:
         self._temporary.unlink(missing_ok=True)
 
 
+def make_private(folder: Path) -> None:
+    """Make a folder, and those above it that are missing, all with rights for their owner alone, where the system knows
+    of owners; one that is there stays as it is. OSError.
+    """
+    try:
+        with _possible(folder):
+            folder.mkdir(mode=0o700, exist_ok=True)
+    except FileExistsError:
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder)) from None
+    except FileNotFoundError:
+        if folder.parent == folder:
+            raise
+        make_private(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
+
+
+def write_new(path: Path, data: bytes, *, private: bool = False) -> None:
+    """Write as `write_whole` a file that isn't there yet; FileExistsError, with nothing changed, for one that is."""
+    staged = Staged(path, data, private=private)
+    try:
+        staged.keep()
+    finally:
+        staged.drop()
+    sync_folder(path.parent)
+
+
 def write_whole(path: Path, data: bytes, *, private: bool = False) -> None:
     """Write a file so that, whatever happens meanwhile, it is afterwards either whole or as it was; OSError, also when
     it is there and can't be told to be on the disk.
@@ -218,6 +248,12 @@ def write_whole(path: Path, data: bytes, *, private: bool = False) -> None:
     """
     Staged(path, data, private=private).replace()
     sync_folder(path.parent)
+
+
+def write_private(path: Path, data: bytes) -> None:
+    """Write a file as `write_whole` does, for its owner alone, in a folder that is made when there is none; OSError."""
+    make_private(path.parent)
+    write_whole(path, data, private=True)
 
 
 def sync_file(path: Path) -> None:

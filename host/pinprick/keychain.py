@@ -3,8 +3,8 @@ imports the keyring library, and late: loading it takes a quarter of a second.
 
 Only the keyrings of the operating systems themselves are taken (Keychain, Credential Manager, Secret Service, KWallet):
 other ones that may be installed keep passwords in plain files, or ask for one at the terminal. What such a keyring says
-of a failure is never passed on; it may hold what it was handed. None is waited for without end: one that wants to be
-unlocked may ask at a screen that nobody sits at.
+of a failure is never passed on; it may hold what it was handed: only the kind of failure is told. None is waited for
+without end, nor twice: one that wants to be unlocked may ask at a screen that nobody sits at.
 """
 
 import threading
@@ -24,7 +24,23 @@ _OF_THE_SYSTEM = (
 )
 """Modules of the keyrings that are taken."""
 _PATIENCE_S = 60.0
-"""How long it is waited for somebody who unlocks a keyring."""
+"""How long it is waited for somebody who unlocks a keyring, in all that a command asks of it."""
+_SOON_S = 1.0
+"""How long a keyring that nobody has to unlock takes at most; after that somebody is told what is waited for."""
+_FAILURES = {
+    "KeyringLocked": "it is locked",
+    "PromptDismissedException": "it is locked, and its question was dismissed",
+    "LockedException": "it is locked",
+    "InitError": "none has been set up yet, or it can't be started",
+    "NoKeyringError": "none has been set up yet",
+    "SecretServiceNotAvailableException": "its service does not run",
+    "DBusErrorResponse": "its service refuses, as one does whose wallet is closed or not set up",
+    "PasswordSetError": "it does not take what it is given",
+    "PasswordDeleteError": "it does not give up what it has",
+}
+"""Kind of failure, by the class that a keyring raises -> what that means."""
+_SWITCHED_OFF = "keyring.backends.null"
+_NONE_FOUND = "keyring.backends.fail"
 
 
 class _Backend(Protocol):
@@ -41,11 +57,14 @@ class _Backend(Protocol):
 class Keychain:
     """The keyring in use: `name` says which, "" when there is none that can be used, and `why_none` then says why.
 
-    Its methods raise PinprickError KEYRING_FAILED for one that is locked, or fails otherwise.
+    Its methods raise PinprickError KEYRING_FAILED for one that is locked, or fails otherwise. `waiting` is called once,
+    if a keyring lets it be waited.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, waiting: Callable[[], object] | None = None) -> None:
+        self._waiting = waiting
         self._backend, self.why_none = _found()
+        self._given_up = False
         self.name = "" if self._backend is None else str(self._backend.name)
 
     def get(self, number: int) -> str | None:
@@ -73,7 +92,10 @@ class Keychain:
         return True
 
     def _asked(self, what: str, act: Callable[[], str | None]) -> str | None:
-        """Return what `act` does, in a thread that is left behind when it takes too long."""
+        """Return what `act` does, in a thread that is left behind when it takes too long; nothing is asked then."""
+        silent = f"it did not answer in {_PATIENCE_S:g} s"
+        if self._given_up:
+            raise self._failed(what, silent)
         said: list[str | None] = []
         failed: list[str] = []
 
@@ -85,11 +107,17 @@ class Keychain:
 
         asking = threading.Thread(target=ask, name="keyring", daemon=True)
         asking.start()
-        asking.join(_PATIENCE_S)
+        asking.join(min(_SOON_S, _PATIENCE_S))
+        if asking.is_alive():
+            tell, self._waiting = self._waiting, None
+            if tell is not None:
+                tell()
+            asking.join(max(0.0, _PATIENCE_S - _SOON_S))
         if failed:
-            raise self._failed(what, "it is locked" if failed[0] == "KeyringLocked" else f"{failed[0]}")
+            raise self._failed(what, f"{_FAILURES.get(failed[0], 'it failed')} ({failed[0]})")
         if not said:
-            raise self._failed(what, f"it did not answer in {_PATIENCE_S:g} s")
+            self._given_up = True
+            raise self._failed(what, silent)
         return said[0]
 
     def _failed(self, what: str, why: str) -> PinprickError:
@@ -110,4 +138,10 @@ def _found() -> tuple[_Backend | None, str]:
     for backend in each:
         if type(backend).__module__.startswith(_OF_THE_SYSTEM):
             return backend, ""
-    return None, "this computer offers none without a desktop session, or it is switched off"
+    for backend in each:
+        kind = type(backend)
+        if kind.__module__ == _SWITCHED_OFF:
+            return None, "it is switched off by PYTHON_KEYRING_BACKEND or the keyring library's settings"
+        if kind.__module__ != _NONE_FOUND:
+            return None, f"{kind.__name__} is not one that Pinprick uses"
+    return None, "this computer offers none without a desktop session"

@@ -8,12 +8,13 @@ callback.
 import threading
 import time
 from collections.abc import Callable, Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any
 
 from pencore import faults, version, wire
 from pencore.lines import FEED_MAX, STOP_BYTE
 from pinprick import __version__, wording
+from pinprick.clock import shown
 from pinprick.errors import LINK_LOST, NOT_A_PEN, PEN_RESTARTED, PEN_SILENT, PORT_IN_USE, NoDevice, PinprickError
 from pinprick.profiles.units import mm
 from pinprick.transport import Transport
@@ -35,6 +36,8 @@ _JOIN_S = 2.0
 _REPEATS_MOST = 8
 _DAMAGED_MOST = 3
 _HELLO_ID = 0xFFFFFFFF
+Params = Mapping[str, Any] | Callable[[int], Mapping[str, Any]]
+"""What a request says, or what makes it of the request's id."""
 _LEASED = (wire.HOMING, wire.ARMED, wire.RUNNING, wire.PAUSED)
 
 
@@ -49,10 +52,6 @@ class PenRefused(PinprickError):
         self.zone = refusal.zone
 
 
-def _moment(seconds: int) -> str:
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC"
-
-
 def _day(days: int) -> str:
     return f"{date(1970, 1, 1) + timedelta(days=min(days, _DAYS_MOST))}"
 
@@ -60,8 +59,8 @@ def _day(days: int) -> str:
 _DAYS_MOST = 2_932_896
 """The last day that has a name of four digits for its year."""
 _SHOWN: dict[str, Callable[[int], str]] = {
-    "issued_at": _moment,
-    "time": _moment,
+    "issued_at": shown,
+    "time": shown,
     "cartridge.expires": _day,
     "hmac": "{} s".format,
 }
@@ -81,11 +80,21 @@ def _detail(refusal: faults.Refusal) -> str:
     return f" ({text}{': ' if told else ''}{', '.join(told)})"
 
 
+_ASKED = {"clock.correct": "clock correct", "record.ack": "records pull"}
+"""Method -> the command that asks for it, where that is not the method's first word."""
+
+
 def _when(method: str, state: int | None) -> str:
     """Return what to say to whoever asks for `method` in a `state` (None: unknown) that is the wrong one."""
+    if method == "clock.correct" and state == wire.LOADED:
+        # The state is right, what is loaded isn't.
+        return (
+            "The loaded profile was checked against the time that the pen has now, and made no stroke: `pinprick"
+            " finish` unloads it. Then correct the time, and load it again."
+        )
     states = [name for code, name in enumerate(wire.STATE_NAMES) if wire.allowed(method, code)]
     # As the command is called: "load" for load.begin, "zone" for zone.select.
-    what = method.partition(".")[0]
+    what = _ASKED.get(method, method.partition(".")[0])
     first = "First `pinprick clear`, when the cause is gone. " if state == wire.FAULT else ""
     return f"{first}A pen takes {what} only while it is {' or '.join(states)}; `pinprick status` shows how it is."
 
@@ -170,7 +179,7 @@ class Link:
             self._last_id = result["request_id"]
             return result
 
-    def request(self, method: str, params: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    def request(self, method: str, params: Params | None = None) -> dict[str, Any]:
         """Have the pen carry out `method` once, and return the fields of its answer.
 
         `params` without the nonce. Raises PenRefused, and NoDevice PEN_SILENT or LINK_LOST, or PinprickError
@@ -186,10 +195,11 @@ class Link:
                 raise
             raise PinprickError(PEN_RESTARTED, wording.of(PEN_RESTARTED).what) from None
 
-    def _request(self, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    def _request(self, method: str, params: Params) -> dict[str, Any]:
         self._last_id += 1
+        made = params(self._last_id) if callable(params) else params
         try:
-            line = wire.encode_request(method, self._last_id, {"nonce": self._nonce, **params})
+            line = wire.encode_request(method, self._last_id, {"nonce": self._nonce, **made})
         except wire.LineRefusal as refusal:
             raise PenRefused(refusal) from None
         return self._exchange(line, self._last_id, method, ANSWER_S, REPEAT_S)

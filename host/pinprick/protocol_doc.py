@@ -94,7 +94,7 @@ _CONVERSATION = """\
    Every other request carries the nonce as its first param, so that no request outlives a reset: after one the pen
    refuses with `WIRE_BAD_NONCE`, and the host says hello again.
 2. **One request at a time**: the host waits for the answer, or gives up on it, before it sends the next.
-3. Each request has an **id greater than the one before**, by at most 65,536; `hello` gives the last used one as
+3. Each request has an **id greater than the one before**, by at most 256; `hello` gives the last used one as
    `request_id`. An id is used once a request got past check 8 above, whether it was then carried out or refused.
 4. When no answer comes, the host sends **the same line again**. The pen answers a repeated id with the stored answer
    and does nothing twice. The same id with another content is `WIRE_ID_REUSED`, a lower id `WIRE_STALE_ID`.
@@ -172,8 +172,8 @@ FIELD_TEXT = {
     "geometry": "the mechanics: full_steps, microsteps, lead_um, v_max_um_s, a_max_mm_s2, retract_offset_um, "
     "home_margin_steps, stop_um, dwell_us",
     "head": "what is driven: 0 pen, 1 roller",
-    "hmac": "HMAC-SHA-256 with the clinic's key of `CLK1 SERIAL NONCE SESSION FLOOR TIME REASON` (next session id and"
-    " time floor as `hello` names them); zeros on a pen without a key",
+    "hmac": "HMAC-SHA-256 with the clinic's key of `CLK1 SERIAL NONCE ID TIME REASON` (ID: this request's); zeros on"
+    " a pen without a key",
     "inputs": "levels: 1 trigger down, 2 stop line open, 4 cartridge seated, 8 home seen, 16 service button",
     "interval_days": "shortest interval between two sessions of a course",
     "key_id": "number of the clinic's key; 0 for none",

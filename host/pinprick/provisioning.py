@@ -9,6 +9,7 @@ A measurement is no limit that somebody chose: with a later date of calibration 
 move either way, the depth below the ceiling. One key may take another's place; no key may not.
 """
 
+import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -59,6 +60,8 @@ _OPTIONS = {
     "backoff_um": "--geometry",
 }
 """Field of a provisioning -> the option that gives it; those of the geometry come by `--geometry`."""
+_DEPTHS = {"ceiling_um": "the ceiling", "calibration_um": "the calibrated depth", "zone_caps_um": "a cap"}
+"""Those that options give in mm, in words."""
 
 
 class Board(Protocol):
@@ -251,10 +254,11 @@ def _looser(old: Provision, new: Provision) -> Iterator[tuple[str, str, int | st
     was, now = old.bounds, new.bounds
     measured = new.calibrated_at > old.calibrated_at
     if now.ceiling_um > was.ceiling_um:
-        yield "--ceiling-mm", "the ceiling", mm(now.ceiling_um), mm(was.ceiling_um)
+        yield "--ceiling-mm", _DEPTHS["ceiling_um"], mm(now.ceiling_um), mm(was.ceiling_um)
     if now.calibration_um > was.calibration_um and not measured:
-        yield "--calibration-mm", "the calibrated depth", mm(now.calibration_um), mm(was.calibration_um)
-    if new.calibrated_at < old.calibrated_at:
+        yield "--calibration-mm", _DEPTHS["calibration_um"], mm(now.calibration_um), mm(was.calibration_um)
+    # A date that has yet to come, by a computer that was ahead, would shut the clinic out until then.
+    if new.calibrated_at < old.calibrated_at <= now_s():
         yield "--calibrated-at", "a calibration of the time", new.calibrated_at, old.calibrated_at
     if now.cartridge_strokes > was.cartridge_strokes:
         yield "--cartridge-strokes", "the strokes of a cartridge", now.cartridge_strokes, was.cartridge_strokes
@@ -275,11 +279,13 @@ def _out_of_range(refusal: Refusal) -> InputError:
     """Return what to say of a value that no pen is provisioned with."""
     name = refusal.field.removeprefix("geometry.")
     option = _OPTIONS.get(name, "--geometry")
-    where = name if refusal.zone is None else f"the cap of {limits.area_name(refusal.zone)}"
-    message = f"No pen is provisioned so: {where} is {refusal.given}, and the bound is {refusal.limit}."
-    return InputError(
-        refusal.code, message, field=option, given=refusal.given, limit=refusal.limit, hint="Give a value within it."
-    )
+    given: int | str | None = refusal.given
+    bound: int | str | None = refusal.limit
+    if name in _DEPTHS and refusal.given is not None and refusal.limit is not None:
+        given, bound = mm(refusal.given), mm(refusal.limit)
+        name = _DEPTHS[name] if refusal.zone is None else f"the cap of {limits.area_name(refusal.zone)}"
+    message = f"No pen is provisioned so: {name} is {given}, and the bound is {bound}."
+    return InputError(refusal.code, message, field=option, given=given, limit=bound, hint="Give a value within it.")
 
 
 def _decoded(store: "_BoardStore") -> Provision:
@@ -312,11 +318,8 @@ class _BoardStore:
         """Return a file's bytes; b"" for none."""
         if name not in self.names():
             return b""
-        try:
+        with _unsaid("read from", name):
             return self._board.read(name)
-        except PinprickError as error:
-            # What the board printed instead may have a piece of a key in it.
-            raise type(error)(error.code, f"{name} can't be read from the board.", field=name) from None
 
     def read(self, name: str, offset: int, length: int) -> bytes:
         """Return a part of a file."""
@@ -329,7 +332,8 @@ class _BoardStore:
             if folder not in self._board.folders():
                 self._board.make_folder(folder)
             self._has_folder.add(folder)
-        self._board.append(name, data)
+        with _unsaid("written to", name):
+            self._board.append(name, data)
 
     def rename(self, name: str, new_name: str) -> None:
         """Give a file another name."""
@@ -338,6 +342,15 @@ class _BoardStore:
     def remove(self, name: str) -> None:
         """Remove a file."""
         self._board.remove(name)
+
+
+@contextlib.contextmanager
+def _unsaid(what: str, name: str) -> Iterator[None]:
+    """Keep to ourselves what the board said instead: a piece of a key may be in it."""
+    try:
+        yield
+    except PinprickError as error:
+        raise type(error)(error.code, f"{name} can't be {what} the board.", field=name) from None
 
 
 class _Files:

@@ -12,7 +12,7 @@ from pathlib import Path
 from pencore import profile as core
 from pencore.faults import Refusal
 from pinprick.errors import FILE_UNREADABLE, FILE_UNWRITABLE, InputError
-from pinprick.files import TooBig, file_name, is_there, names_in, read_bounded, write_whole
+from pinprick.files import TooBig, file_name, is_there, names_in, read_bounded, write_private
 from pinprick.places import data_folder
 
 _KEPT = 20
@@ -35,8 +35,7 @@ class SentProfiles:
         path = self._path(serial, session, core.decode(data).digest)
         try:
             new = not is_there(path)
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            write_whole(path, data, private=True)
+            write_private(path, data)
         except OSError as error:
             message = f"The profile cannot be kept at {path}: {error.strerror}."
             raise InputError(FILE_UNWRITABLE, message, given=str(path)) from None

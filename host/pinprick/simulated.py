@@ -28,7 +28,7 @@ from pinprick.errors import (
     NoDevice,
     PinprickError,
 )
-from pinprick.files import file_name, read_bounded, text_of, write_whole
+from pinprick.files import file_name, read_bounded, text_of, write_private
 from pinprick.places import RUNTIME_VARIABLE, runtime_folder
 
 _CONNECT_S = 1.0
@@ -93,8 +93,7 @@ def registering(registration: Registration) -> Iterator[None]:
         message = f"A simulated pen {there.serial} is running already, on {there.port}."
         raise InputError(USAGE, message, field="--serial", given=there.serial)
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_whole(path, json.dumps({"schema": 1, **asdict(registration)}).encode(), private=True)
+        write_private(path, json.dumps({"schema": 1, **asdict(registration)}).encode())
     except OSError as error:
         message = f"{path} cannot be written: {error.strerror}."
         raise InputError(FILE_UNWRITABLE, message, given=str(path)) from None

@@ -56,12 +56,20 @@ class SerialTransport:
         self.name = port
         if not port:
             raise InputError(USAGE, "No port is named.", field="--port")
-        if port.lower().startswith(_TCP) and not port.rpartition(":")[2].split("/")[0].isdecimal():
+        tcp = port.lower().startswith(_TCP)
+        if tcp and not port.rpartition(":")[2].split("/")[0].isdecimal():
             message = f"{port} has no port number."
             raise InputError(USAGE, message, field="--port", given=port, hint=f"Write {_TCP}host:port.")
         try:
             # A Windows port has no descriptor to wait on, so its reads wait by themselves; all others return at once.
-            self._port = serial.serial_for_url(port, timeout=0, write_timeout=WRITE_TIMEOUT_S, exclusive=True)
+            self._port = serial.serial_for_url(
+                port, timeout=0, write_timeout=WRITE_TIMEOUT_S, exclusive=True, do_not_open=True
+            )
+            if tcp:
+                # pyserial begins with reading all that comes: from what never stops sending it would not come back,
+                # nor a stop ever get there.
+                self._port.reset_input_buffer = _leave  # type: ignore[method-assign]  # this one's alone
+            self._port.open()
         except ValueError as error:
             raise InputError(USAGE, f"{port} is not the name of a port: {error}.", field="--port", given=port) from None
         except (OSError, EOFError) as error:
@@ -154,6 +162,10 @@ class PipeTransport:
         with contextlib.suppress(OSError):
             self._end.shutdown(socket.SHUT_RDWR)
         self._end.close()
+
+
+def _leave() -> None:
+    """Leave what has come to whoever reads."""
 
 
 def _open_error(port: str, error: Exception) -> NoDevice:

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Protocol
 
 from pensim.engine import SimEngine
 from pensim.flash import FlashCircuit, FlashImage, SimStore
+from pensim.host_end import HostEnd
 from pensim.plant import EdgeFault, Plant
 
 if TYPE_CHECKING:
     from pensim.faults.damage import Damage
-    from pensim.tap import Tap
 
 
 class CannotBeDone(Exception):
@@ -48,32 +48,6 @@ class Parts(Protocol):
 
     def refuse_space(self, full: bool) -> None:
         """Let every write find the flash full, or have room again."""
-
-
-class Cord(Protocol):
-    """The USB cable, as hands have it."""
-
-    def plug(self) -> None:
-        """Put it in."""
-
-    def unplug(self) -> None:
-        """Pull it."""
-
-
-class HostEnd(Cord, Protocol):
-    """The host's end of it: `pensim.host_end`."""
-
-    @property
-    def tap(self) -> "Tap":
-        """What happens to the bytes on their way."""
-
-    reading: bool
-    """Whether the host takes what the pen says."""
-    clock_off_s: int
-    """By how much the computer's clock is wrong."""
-
-    def arrive(self, data: bytes) -> None:
-        """Let bytes reach the pen's plug, whoever sent them."""
 
 
 class Hands(Protocol):

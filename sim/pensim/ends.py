@@ -11,6 +11,7 @@ vanishes, as /dev/ttyACM0 does, and comes back: it is a link that leads to anoth
 import contextlib
 import os
 import socket
+from collections import deque
 from pathlib import Path
 from typing import Protocol
 
@@ -182,21 +183,21 @@ class SocketEnd:
 
 
 class PipeEnd:
-    """A pen in the same process as its host: each `connect` makes a pair of sockets and gives the host one of them."""
+    """A pen in the same process as its host: each `connect` makes a pair of sockets and gives the host one of them.
+
+    Hosts connect from any thread; all else is for the one that serves. That alone closes what it may be waiting for.
+    """
 
     def __init__(self) -> None:
         self.address = "pipe"
         self.plugged = True
         self._host: SocketEnd | None = None
+        self._coming: deque[SocketEnd] = deque()
 
     def connect(self) -> socket.socket:
-        """Return the host's side of a new connection, from any thread; one before is given up."""
+        """Return the host's side of a new connection; one before is given up when this one is noticed."""
         ours, theirs = socket.socketpair()
-        before, self._host = self._host, SocketEnd(ours)
-        if before is not None:
-            before.close()
-        if not self.plugged:
-            self.close()
+        self._coming.append(SocketEnd(ours))
         return theirs
 
     def plug(self, plugged: bool) -> None:
@@ -208,10 +209,11 @@ class PipeEnd:
     @property
     def present(self) -> bool:
         """Whether a host is connected."""
-        return self._host is not None and self._host.present
+        return bool(self._coming) or (self._host is not None and self._host.present)
 
     def watched(self) -> list[int]:
         """Return the connection."""
+        self._let_in()
         return [] if self._host is None else self._host.watched()
 
     def receive(self) -> bytes:
@@ -224,7 +226,17 @@ class PipeEnd:
 
     def close(self) -> None:
         """Close the connection."""
+        self._let_in()
         if self._host is not None:
+            self._host.close()
+
+    def _let_in(self) -> None:
+        """Take the newest connection in place of those before."""
+        while self._coming:
+            before, self._host = self._host, self._coming.popleft()
+            if before is not None:
+                before.close()
+        if not self.plugged and self._host is not None:
             self._host.close()
 
 

@@ -25,7 +25,6 @@ from typing import Protocol
 
 from pencore.units import ms_since
 from pensim import hands
-from pensim.bench import HostEnd
 from pensim.clock import TICKS_PER_MS, VirtualClock
 from pensim.control import Control, Sink
 from pensim.ends import End
@@ -47,26 +46,12 @@ _HEAR_MOST = 4096
 """Bytes that may wait for the pen before no more are taken from the host."""
 
 
-class HostPort(HostEnd, Protocol):
-    """The host's end of the pen's cable."""
-
-    def send(self, data: bytes) -> None:
-        """Send bytes to the pen; where there is no port they are gone."""
-
-    def receive(self) -> bytes:
-        """Return what the pen has said since the last call."""
-
-
 class Pen(hands.Pen, Protocol):
     """A pen that can be served."""
 
     @property
     def clock(self) -> VirtualClock:
         """The time it lives in."""
-
-    @property
-    def host(self) -> HostPort:
-        """Its way to the host."""
 
     @property
     def port(self) -> bool:

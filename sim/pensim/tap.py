@@ -14,8 +14,8 @@ from typing import Protocol
 
 _NONCE = re.compile(rb'"nonce":"([0-9a-f]{16})"')
 _ID = re.compile(rb'"id":(\d{1,10})')
-_AHEAD = 1000
-"""So far ahead of the first host's ids are those of a second one that has found out its nonce."""
+_AHEAD = 200
+"""So far ahead of the first host's ids are those of a second one that has found out its nonce: as far as is taken."""
 _STRANGE_ID = 77
 _STRANGE_NONCE = "0123456789abcdef"
 

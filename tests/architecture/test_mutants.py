@@ -7,6 +7,7 @@ from functools import cache
 import pytest
 
 from tests.architecture.source import ROOT
+from tests.mutants.__main__ import failure
 from tests.mutants.fixed import FIXED
 from tests.mutants.mutant import Mutant
 from tests.mutants.table import MUTANTS
@@ -40,6 +41,28 @@ def test_the_fixed_ones_are_twenty_and_stand_for_every_invariant() -> None:
     assert set(names) <= {mutant.name for mutant in MUTANTS}
     assert set(FIXED) == {f"I{number}" for number in range(1, 12)}
     assert all(FIXED.values())
+
+
+def test_the_fixed_ones_reach_every_module_of_the_core_and_both_programs() -> None:
+    names = {name for chosen in FIXED.values() for name in chosen}
+    modules = {mutant.module for mutant in MUTANTS if mutant.name in names}
+    assert modules >= {*(f"{module}.py" for module in CORE), "stroke_pio.py", "guard_pio.py"}
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ("FAILED tests/unit/test_x.py::test_y - assert 3 == 4\n1 failed in 0.1s\n", "assert 3 == 4"),
+        ("FAILED tests/unit/test_x.py::test_y[a-b]\n1 failed in 0.1s\n", "failed"),
+        ("FAILED tests/unit/test_x.py::test_y - Failed: Timeout (>120.0s) from pytest-timeout.\n", ""),
+        ("FAILED tests/unit/test_x.py::test_y - NameError: name 'entry' is not defined\n1 failed\n", ""),
+        ("ERROR tests/unit/test_x.py - ImportError: cannot import name 'runner'\n1 error in 0.1s\n", ""),
+        ("ERROR tests/unit/test_x.py::test_y - OSError: no such fixture's file\n1 error in 0.1s\n", ""),
+        ("1 passed in 0.1s\n", ""),
+    ],
+)
+def test_a_bug_is_found_by_what_a_test_says_and_by_no_stumble(said: str, words: str) -> None:
+    assert failure(said) == words
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)

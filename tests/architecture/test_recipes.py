@@ -308,12 +308,12 @@ RECIPES = {"limit": LIMIT, "code": CODE, "message": MESSAGE, "fault": FAULT, "he
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_recipe_leads_where_it_says(name: str, tmp_path: Path) -> None:
     recipe = RECIPES[name]
-    house = House(tmp_path)
     expected: set[str] = set()
-    for step in recipe.steps:
-        step.do(house)
-        expected = (expected | {*step.wakes}) - {*step.ends}
-        assert house.complaints(recipe.checks) == expected, f"after {' and '.join(step.where)}"
+    with House(tmp_path) as house:
+        for step in recipe.steps:
+            step.do(house)
+            expected = (expected | {*step.wakes}) - {*step.ends}
+            assert house.complaints(recipe.checks) == expected, f"after {' and '.join(step.where)}"
     assert not expected
 
 

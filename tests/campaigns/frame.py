@@ -134,19 +134,25 @@ def alike(violation: Violation | None, first: Violation) -> bool:
     return violation is not None and _NUMBER.sub("#", violation.what) == _NUMBER.sub("#", first.what)
 
 
-def shrunk(acts: Sequence[Act], fails: Callable[[Sequence[Act]], bool]) -> tuple[Act, ...]:
-    """Return acts of `acts`, in their order, with which it still fails, and none of which can be left out.
+def shrunk(acts: Sequence[Act], fails: Callable[[Sequence[Act]], bool], tries: int | None = None) -> tuple[Act, ...]:
+    """Return acts of `acts`, in their order, with which it still fails, and none of which can be left out; what is left
+    by then, after so many `tries`.
 
     `fails` plays some of the acts anew and says whether they break what was broken; ValueError unless all of them do.
     Delta debugging: leaves out halves, quarters, down to single acts.
     """
+    tried = itertools.count()
+
+    def still(some: list[Act]) -> bool:
+        return (tries is None or next(tried) < tries) and fails(some)
+
     kept = list(acts)
-    if not fails(kept):
+    if not still(kept):
         raise ValueError("what is to be shrunk doesn't fail")
     pieces = min(2, len(kept))
     while pieces and kept:
         for without in _pieces_less(kept, pieces):
-            if fails(without):
+            if still(without):
                 kept = without
                 pieces = min(max(pieces - 1, 2), len(kept))
                 break

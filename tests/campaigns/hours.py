@@ -67,15 +67,11 @@ class Hours:
         return None if violation is None else self._shrunk(violation, whole, pen_seed)
 
     def _shrunk(self, first: Violation, whole: Life, pen_seed: int) -> Violation:
-        tries = iter(range(SHRINK_TRIES))
-
         def fails(acts: Sequence[Act]) -> bool:
-            if next(tries, None) is None:
-                return False
             return alike(broken(first.case, lambda: play(shorter(whole, tuple(acts)), pen_seed)), first)
 
         try:
-            acts = shrunk(whole.acts, fails)
+            acts = shrunk(whole.acts, fails, SHRINK_TRIES)
         except ValueError:
             return first
         return Violation(first.case, first.what, (f"a pen with {whole.past}", *(str(act) for act in acts)))

@@ -128,6 +128,7 @@ class Hosted(Bench):
         raise NoAnswer(f"{method} finds the pen busy")
 
     def until(self, *states: int) -> int:
+        """Wait some seconds for one of these states; return the state that the pen is in then."""
         for _ in range(HEAR_MS // 50):
             state = int(self.status()["state"])
             if state in states:

@@ -140,7 +140,7 @@ class Walk:
         self._do(Send())
 
 
-def play_acts(kind: str, acts: Sequence[Act]) -> None:
+def play_acts(kind: Kind, acts: Sequence[Act]) -> None:
     """Play acts on a new pen of a kind; raises what is broken."""
     spoken = Spoken(kind)
     for act in acts:
@@ -148,7 +148,7 @@ def play_acts(kind: str, acts: Sequence[Act]) -> None:
     spoken.put_away()
 
 
-def failure(kind: str, acts: Sequence[Act]) -> Exception | None:
+def failure(kind: Kind, acts: Sequence[Act]) -> Exception | None:
     """Return what acts break, or None."""
     try:
         play_acts(kind, acts)
@@ -215,12 +215,7 @@ class Lines:
         first = failure(walk.kind, walk.acts)
         if first is None:
             return Violation(case, f"{what} (not again when its acts are played alone)", trace)
-        tries = iter(range(SHRINK_TRIES))
-
-        def fails(acts: Sequence[Act]) -> bool:
-            return next(tries, None) is not None and same_kind(failure(walk.kind, acts), first)
-
-        acts = shrunk(walk.acts, fails)
+        acts = shrunk(walk.acts, lambda some: same_kind(failure(walk.kind, some), first), SHRINK_TRIES)
         return Violation(case, what, (f"a {walk.kind} pen", *(str(act) for act in acts)))
 
     def _tell(self, done: Done, walk: Walk) -> None:

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Mapping
+from enum import StrEnum
 from functools import cache
 from typing import Any
 
@@ -22,7 +23,7 @@ ZONES: tuple[profiles.ZoneSpec, ...] = (
 """Long enough for any number of lines while strokes are made; some profiles have less of a zone."""
 
 
-class Kind:
+class Kind(StrEnum):
     """Kinds of pen that are spoken to."""
 
     PLAIN = "plain"
@@ -39,6 +40,7 @@ USED = ("1.0", "2.0", "3.0")
 
 @cache
 def used_flash() -> Snapshot:
+    """Return the flash of a used pen, its sessions sealed and the first record acknowledged."""
     pen = Bench()
     for _ in range(3):
         pen.play_session(ONE_STROKE)
@@ -47,7 +49,8 @@ def used_flash() -> Snapshot:
     return pen.snapshot_flash()
 
 
-def pen_of(kind: str, seed: int) -> Bench:
+def pen_of(kind: Kind, seed: int) -> Bench:
+    """Return a pen of a kind, switched on and greeted."""
     if kind == Kind.BLANK:
         return Bench(blank=True, seed=seed)
     if kind == Kind.KEY:
@@ -57,7 +60,7 @@ def pen_of(kind: str, seed: int) -> Bench:
     return Bench(flash=used_flash(), seed=seed, earlier=dict.fromkeys(USED, 1))
 
 
-def profile_bytes(rng: random.Random, kind: str, greeting: Mapping[str, Any], opened: bytes, *, spoilt: bool) -> bytes:
+def profile_bytes(rng: random.Random, kind: Kind, greeting: Mapping[str, Any], opened: bytes, *, spoilt: bool) -> bytes:
     """Return a profile for the pen that said `greeting`: the one of the session that is open (`opened`), or a new one;
     `spoilt`: with a bit flipped, and mostly with the digest that fits.
     """

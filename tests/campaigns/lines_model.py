@@ -17,7 +17,7 @@ from pencore import faults, wire
 from tests.support.wire_lines import ACCEPTED, reference_code
 
 STOP = b"\x18"
-ID_JUMP_MOST = 65_536
+ID_JUMP_MOST = 256
 LINE_MOST = 1024
 
 MAY_ACT = frozenset(

@@ -40,7 +40,7 @@ _FOREIGN = "0123456789abcdef"
 class Spoken(Heard):
     """A pen, the model of its conversation, and what it was like when it was last looked at."""
 
-    def __init__(self, kind: str = Kind.PLAIN, seed: int = 0, listener: Listener | None = None) -> None:
+    def __init__(self, kind: Kind = Kind.PLAIN, seed: int = 0, listener: Listener | None = None) -> None:
         self.kind = kind
         super().__init__(pen_of(kind, seed), listener)
         pen = self.pen

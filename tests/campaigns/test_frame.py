@@ -238,6 +238,19 @@ def test_shrinking_leaves_what_is_needed_and_nothing_else(needed: tuple[int, ...
     assert tried < 150
 
 
+@pytest.mark.parametrize(("tries", "acts"), [(1, 100), (2, 100), (3, 50), (5, 25)])
+def test_after_so_many_tries_what_is_left_is_told(tries: int, acts: int) -> None:
+    tried: list[Sequence[int]] = []
+
+    def fails(some: Sequence[int]) -> bool:
+        tried.append(some)
+        return 3 in some
+
+    left = shrunk(range(100), fails, tries)
+    assert len(tried) == tries
+    assert left == tuple(range(acts))
+
+
 def test_what_does_not_fail_is_not_shrunk() -> None:
     with pytest.raises(ValueError, match="doesn't fail"):
         shrunk([1, 2], lambda _: False)

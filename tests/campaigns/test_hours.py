@@ -152,6 +152,7 @@ def test_a_planted_bug_is_told_shrunk_and_played_again(
     violation = _first()
     assert re.search(words, violation.what), violation
     assert 2 <= len(violation.trace) <= 60
+    monkeypatch.setattr(hours, "SHRINK_TRIES", 1)
     again = hours.HOURS.replay(violation.case, 1)
     assert again is not None
     assert again.what == violation.what

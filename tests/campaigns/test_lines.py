@@ -102,7 +102,7 @@ def _stop_at_the_front(patch: pytest.MonkeyPatch) -> None:
     stop = Runner.stop
 
     def stopped(self: Runner, code: int) -> None:
-        if STOP_BYTE not in self._ahead or self._ahead[0] == STOP_BYTE:
+        if STOP_BYTE not in self.talk._ahead or self.talk._ahead[0] == STOP_BYTE:
             stop(self, code)
 
     patch.setattr(Runner, "stop", stopped)
@@ -160,6 +160,7 @@ def test_a_planted_bug_is_told_shrunk_and_played_again(
     )
     assert re.search(words, found.what), found
     assert len(found.trace) <= 200 or plant is _kept_for_ever
+    monkeypatch.setattr(lines, "SHRINK_TRIES", 1)
     again = lines.LINES.replay(found.case, 1)
     assert again is not None
     assert again.what == found.what

@@ -17,6 +17,7 @@ from pencore import wire
 from pinprick import simulated
 from pinprick.device import Pen
 from pinprick.transport import SerialTransport
+from tests.support.cli import Run
 from tests.support.served import load, small
 
 pytestmark = [pytest.mark.chip, pytest.mark.timeout(300)]
@@ -153,6 +154,18 @@ def test_mpremote_reaches_the_prompt_only_with_the_service_button(uf2_path: Path
             # One of mpremote's first bytes is a stop.
             assert host.status().state in (wire.SAFE, wire.FAULT)
         assert chip.do("oracle")["crashes"] == 0
+
+
+def test_a_board_at_its_prompt_is_provisioned_and_started_by_its_port(
+    uf2_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A reset takes the port away, and not what was said before it."""
+    monkeypatch.setenv("PINPRICK_DATA_DIR", str(tmp_path / "data"))
+    with serving(uf2_path, "--service", "--blank") as chip:
+        chip.do("service", held=False)
+        command = ("board", "provision", "--port", chip.port, "--serial", "PP-1", "--key", "none", "--json")
+        result = Run(capsys, *command).result
+        assert (result["ok"], result["new"], result["verified"]) == (True, True, True)
 
 
 def test_a_pen_that_was_never_provisioned_answers_and_keeps_its_flash(uf2_path: Path, tmp_path: Path) -> None:

@@ -4,12 +4,14 @@
     python -m tests.mutants --fixed                 the twenty of `make check`
     python -m tests.mutants --table                 plant nothing, print the table alone
 
-Prints a table in Markdown; exits 1 when a bug was not found, or when a test fails without one. The tree itself is never
-touched. All of them take minutes; `tests/architecture/test_mutants.py` keeps table and document true to the sources.
+Prints a table in Markdown, and before that, on stderr, with what words each test failed; exits 1 when a bug was not
+found, or when a test fails without one. The tree itself is never touched. All of them take minutes;
+`tests/architecture/test_mutants.py` keeps table and document true to the sources.
 """
 
 import argparse
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -30,8 +32,12 @@ _COPIED = ("firmware", "sim", "host", "tests", "docs", "examples", "pyproject.to
 _LEFT_OUT = shutil.ignore_patterns("node_modules", "__pycache__", "*.pyc", ".hypothesis")
 _FAILED = 1
 """What pytest exits with when a test failed; anything else means that it could not run."""
-_OUT_OF_TIME = -1
-"""What stands for a test that failed by its time limit alone: a bug that only hangs a test was not found by it."""
+_SUMMARY = re.compile(r"^(FAILED|ERROR) .*?(?: - (.*))?$", re.MULTILINE)
+"""pytest's last words on a test: what became of it, and why."""
+_HUNG = "Failed: Timeout"
+_STUMBLES = ("ImportError", "ModuleNotFoundError", "NameError", "UnboundLocalError", "SyntaxError")
+"""Why a test fails that has found nothing: Python itself stumbled over the bug."""
+_WORDS_SHOWN = 100
 _PLAIN = ("-q", "-x", "--no-header", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:pytest_cov")
 
 
@@ -48,25 +54,26 @@ class Tree:
             elif source.exists():
                 shutil.copy(source, folder / name)
 
-    def run(self, tests: Iterable[str], expected: tuple[int, ...] = (0,)) -> int:
-        """Run tests on the copy; return pytest's exit code, or _OUT_OF_TIME. What isn't expected is shown."""
-        path = os.pathsep.join(str(self.folder / part) for part in ("firmware", "sim", "host", "."))
-        environment = {**os.environ, "PYTHONPATH": path, "CI": "1"}
-        command = [sys.executable, "-m", "pytest", *_PLAIN, *tests]
-        done = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False)
-        if done.returncode not in expected:
-            sys.stderr.write(done.stdout[-2000:] + done.stderr[-2000:])
-        return _OUT_OF_TIME if "Failed: Timeout" in done.stdout else done.returncode
+    def passes(self, tests: Iterable[str]) -> bool:
+        """Return whether tests pass on the copy; what fails is shown."""
+        done = self._pytest(tests)
+        if done.returncode:
+            _show(done)
+        return done.returncode == 0
 
-    def finds(self, mutant: Mutant) -> bool:
-        """Return whether the bug makes its test fail."""
+    def finds(self, mutant: Mutant) -> str:
+        """Return with what words the bug makes its test fail; "" when it wasn't found."""
         path = self.folder / "firmware" / "pencore" / mutant.file
         sound = path.read_text(encoding="utf-8")
         self._write(path, mutant.planted(sound))
         try:
-            return self.run([mutant.test], (0, _FAILED)) == _FAILED
+            done = self._pytest([mutant.test])
         finally:
             self._write(path, sound)
+        words = failure(done.stdout) if done.returncode == _FAILED else ""
+        if not words:
+            _show(done)
+        return words
 
     def uses_its_own(self) -> bool:
         """Return whether the tests in the copy import the copy's firmware, and not the tree's."""
@@ -77,9 +84,15 @@ class Tree:
             encoding="utf-8",
         )
         try:
-            return self.run(["tests/test_probe.py"]) == 0
+            return self.passes(["tests/test_probe.py"])
         finally:
             probe.unlink()
+
+    def _pytest(self, tests: Iterable[str]) -> "subprocess.CompletedProcess[str]":
+        path = os.pathsep.join(str(self.folder / part) for part in ("firmware", "sim", "host", "."))
+        environment = {**os.environ, "PYTHONPATH": path, "CI": "1"}
+        command = [sys.executable, "-m", "pytest", *_PLAIN, *tests]
+        return subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False)
 
     def _write(self, path: Path, text: str) -> None:
         # Python takes its compiled file for good as long as size and second of the source are the same.
@@ -88,11 +101,25 @@ class Tree:
         os.utime(path, (self._written_s, self._written_s))
 
 
+def _show(done: "subprocess.CompletedProcess[str]") -> None:
+    sys.stderr.write(done.stdout[-2000:] + done.stderr[-2000:])
+
+
+def failure(said: str) -> str:
+    """Return with what words a test has failed, of all that pytest `said`; "" when it couldn't be set up, only hung, or
+    stumbled over a bug that Python itself refuses: then it has found nothing.
+    """
+    ends = _SUMMARY.findall(said)
+    if not ends or _HUNG in said or any(end == "ERROR" or why.startswith(_STUMBLES) for end, why in ends):
+        return ""
+    return ends[0][1] or "failed"
+
+
 def sound(trees: Sequence[Tree], tests: Sequence[str]) -> bool:
     """Return whether the tests pass without a bug; each tree runs its share."""
     with ThreadPoolExecutor(len(trees)) as pool:
         shares = [tests[number :: len(trees)] for number in range(len(trees))]
-        return not any(list(pool.map(lambda tree, share: tree.run(share) if share else 0, trees, shares)))
+        return all(list(pool.map(lambda tree, share: not share or tree.passes(share), trees, shares)))
 
 
 def plant_all(trees: Sequence[Tree], chosen: Sequence[Mutant]) -> dict[str, bool]:
@@ -108,9 +135,10 @@ def plant_all(trees: Sequence[Tree], chosen: Sequence[Mutant]) -> dict[str, bool
             if mutant is None:
                 return
             begun = time.monotonic()
-            found[mutant.name] = tree.finds(mutant)
-            mark = "found" if found[mutant.name] else "NOT FOUND"
-            sys.stderr.write(f"{mark:10} {time.monotonic() - begun:5.1f} s  {mutant.name}\n")
+            words = tree.finds(mutant)
+            found[mutant.name] = bool(words)
+            mark = "found" if words else "NOT FOUND"
+            sys.stderr.write(f"{mark:10} {time.monotonic() - begun:5.1f} s  {mutant.name}  {words[:_WORDS_SHOWN]}\n")
 
     with ThreadPoolExecutor(len(trees)) as pool:
         list(pool.map(work, trees))

@@ -480,15 +480,15 @@ BOOKS: tuple[Mutant, ...] = (
     one(
         "a course keeps the time of a clock that was corrected",
         "course.py",
-        "    fields[5] = min(fields[5], floor_s)\n",
-        "",
+        "min(last.time_s, corrected_to_s) if last.session <= corrected_session else last.time_s\n",
+        "last.time_s\n",
         f"{COURSE}::test_a_session_of_a_clock_that_was_corrected_since_counts_from_the_correction",
     ),
     one(
-        "a course that lies ahead of a corrected clock is not looked for",
+        "a session that was held before a correction counts from it",
         "course.py",
-        "                if _time_of(payload) > floor_s:\n                    return True\n",
-        "                pass\n",
+        "min(last.time_s, corrected_to_s) if",
+        "corrected_to_s if",
         f"{COURSE}::test_a_session_of_a_clock_that_was_corrected_since_counts_from_the_correction",
     ),
     one(
@@ -508,8 +508,8 @@ BOOKS: tuple[Mutant, ...] = (
     one(
         "a correction is signed for any reason",
         "course.py",
-        "% (serial, nonce, session, floor_s, time_s, reason)",
-        '% (serial, nonce, session, floor_s, time_s, "")',
+        "% (serial, nonce, request_id, time_s, reason)",
+        '% (serial, nonce, request_id, time_s, "")',
         f"{REQUESTS}::test_a_signed_correction_moves_the_time_and_is_logged",
     ),
     one(

@@ -3,7 +3,6 @@
 from tests.mutants.mutant import Mutant, one
 
 ABSOLUTE_BOUNDS = "tests/unit/test_absolute_bounds.py"
-IN_CONSENT = "tests/scenarios/test_consent.py"
 LIMITS = "tests/unit/test_limits.py"
 PLANNER = "tests/unit/test_planner.py"
 PLANNER_AUDIT = "tests/unit/test_planner_audit.py"
@@ -140,7 +139,7 @@ BOUNDS: tuple[Mutant, ...] = (
         "limits.py",
         "geometry.stroke_steps(depth_um), geometry) + dwell",
         "geometry.stroke_steps(depth_um), geometry)",
-        f"{RUNNER}::test_a_visit_without_a_stroke_takes_nothing_from_its_course",
+        f"{ABSOLUTE_BOUNDS}::test_no_time_of_the_envelope_is_shorter_than_what_it_stands_for",
     ),
     one(
         "a value may lie one above its range",
@@ -175,7 +174,7 @@ BOUNDS: tuple[Mutant, ...] = (
         "limits.py",
         "    return full if full < half else half\n",
         "    return half\n",
-        f"{IN_CONSENT}::test_a_host_that_is_gone_ends_an_arming",
+        f"{PLANNER}::test_a_rate_out_of_reach_is_refused_with_the_highest_one",
     ),
     one(
         "a rate above the highest is planned",

@@ -8,6 +8,7 @@ from tests.mutants.books import BOOKS
 from tests.mutants.bounds import BOUNDS
 from tests.mutants.hands import HANDS
 from tests.mutants.mutant import Mutant, one
+from tests.mutants.patience import PATIENCE
 from tests.mutants.pio import PIO
 from tests.mutants.upkeep import UPKEEP
 from tests.mutants.wishes import WISHES
@@ -571,5 +572,6 @@ MUTANTS: tuple[Mutant, ...] = (
     *HANDS,
     *WISHES,
     *WORDS,
+    *PATIENCE,
     *PIO,
 )

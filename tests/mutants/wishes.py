@@ -102,13 +102,6 @@ WISHES: tuple[Mutant, ...] = (
         f"{CORE_GUARDS}::test_an_entry_that_cannot_follow_is_a_fault_and_the_journal_is_read_anew",
     ),
     one(
-        "a seal that is in flash is made again",
-        "tasks.py",
-        "            pen.sealed(read_head(pen.ports.store, pen.ledger))\n",
-        "            pass\n",
-        f"{CORE_GUARDS}::test_a_session_that_the_journal_has_sealed_is_over",
-    ),
-    one(
         "a session is sealed with strokes in the air",
         "tasks.py",
         "        if account.reserved[index] != account.counted(index):\n"
@@ -284,6 +277,20 @@ WISHES: tuple[Mutant, ...] = (
         f"{IN_WRONG_SIGNATURES}::test_after_five_each_wrong_one_doubles_the_wait_up_to_a_minute",
     ),
     one(
+        "a right signature forgets the wrong ones",
+        "requests.py",
+        "                self._since_ms = now_ms\n            raise\n",
+        "                self._since_ms = now_ms\n            raise\n        self._count = 0\n",
+        f"{IN_WRONG_SIGNATURES}::test_old_profiles_rightly_signed_end_no_wait",
+    ),
+    one(
+        "wrong signatures are forgotten as soon as the wait is over",
+        "requests.py",
+        "        if not 0 <= passed_ms < _FORGET_MS:\n",
+        "        if not 0 <= passed_ms < _WAIT_MOST_MS:\n",
+        f"{IN_WRONG_SIGNATURES}::test_ten_minutes_without_a_wrong_one_forget_all",
+    ),
+    one(
         "a wrong signature doubles no wait",
         "requests.py",
         "                self._count += 1\n",
@@ -293,8 +300,8 @@ WISHES: tuple[Mutant, ...] = (
     one(
         "what comes during a wait prolongs it",
         "requests.py",
-        "            if 0 <= passed_ms < wait_ms:\n",
-        "            if 0 <= passed_ms < wait_ms:\n                self._since_ms = now_ms\n",
+        "            if passed_ms < wait_ms:\n",
+        "            if passed_ms < wait_ms:\n                self._since_ms = now_ms\n",
         f"{IN_WRONG_SIGNATURES}::test_after_five_each_wrong_one_doubles_the_wait_up_to_a_minute",
     ),
     one(
@@ -305,17 +312,10 @@ WISHES: tuple[Mutant, ...] = (
         f"{IN_WRONG_SIGNATURES}::test_after_five_each_wrong_one_doubles_the_wait_up_to_a_minute",
     ),
     one(
-        "the right signature forgets nothing",
-        "requests.py",
-        "            raise\n        self._count = 0\n",
-        "            raise\n",
-        f"{IN_WRONG_SIGNATURES}::test_the_right_one_waits_as_well_and_then_forgets_all",
-    ),
-    one(
         "a wait over a wrap of the clock has no end",
         "requests.py",
-        "            if 0 <= passed_ms < wait_ms:\n",
-        "            if passed_ms < wait_ms:\n",
+        "        if not 0 <= passed_ms < _FORGET_MS:\n",
+        "        if passed_ms >= _FORGET_MS:\n",
         f"{SECOND_LOOKS}::test_a_guesser_of_a_month_ago_is_looked_at",
     ),
     one(

@@ -142,7 +142,8 @@ def rules(issued_at: int, floor_s: int, calibrated_at: int, changes: "dict[str, 
     """Return the code with which a session is refused between two others; 0 when it isn't."""
     try:
         course.check_time(issued_at, floor_s, calibrated_at)
-        course.check_course(samples.filled(issued_at=issued_at, **changes), course.CourseMemory(b"", *last))
+        made = samples.filled(issued_at=issued_at, **changes)
+        course.check_course(made, course.CourseMemory(b"", *last), floor_s % 9, floor_s)
     except Refusal as refusal:
         return refusal.code
     return 0

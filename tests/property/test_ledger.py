@@ -17,6 +17,7 @@ from pencore.ledger import (
     FLAG_CLEARED,
     FLAG_LATCHED,
     INTERRUPT,
+    NO_ZONE,
     OPEN,
     RESERVE,
     SEAL,
@@ -63,6 +64,8 @@ class Model:
     acked: int = 0
     time_floor_s: int = 0
     corrected_from_s: int = 0
+    corrected_to_s: int = 0
+    corrected_session: int = 0
     correction_crc: int = 0
     courses: int = 0
     cartridges: int = 0
@@ -89,8 +92,8 @@ class Model:
                 "interruptions": self.interruptions[:16],
                 "more_interruptions": max(0, len(self.interruptions) - 16),
             }
-        names = ["last_session", "acked", "time_floor_s", "corrected_from_s", "correction_crc", "courses", "cartridges"]
-        names += ["latched", "seal_crc"]
+        names = ["last_session", "acked", "time_floor_s", "courses", "cartridges", "latched", "seal_crc"]
+        names += ["corrected_from_s", "corrected_to_s", "corrected_session", "correction_crc"]
         return {"open": account} | {name: getattr(self, name) for name in names}
 
 
@@ -104,7 +107,8 @@ def apply(model: Model, act: str, one: int, two: int) -> Entry | None:
         return Entry(OPEN, session, len(model.zones), two, aux=one)
     if act == "clock":
         model.corrected_from_s, model.correction_crc, model.time_floor_s = model.time_floor_s, two | 1, one
-        return Entry(CLOCK, reserved=model.corrected_from_s, made=two | 1, aux=one)
+        model.corrected_to_s, model.corrected_session = one, model.last_session + (model.zones is not None)
+        return Entry(CLOCK, model.corrected_session, NO_ZONE, model.corrected_from_s, two | 1, one, one)
     if act == "course":
         model.courses += 1
         return Entry(COURSE, aux=model.courses)

@@ -32,12 +32,25 @@ def unsigned(time_s: int) -> dict[str, Any]:
 
 
 def signed(pen: Bench, time_s: int) -> dict[str, Any]:
-    """Return the params of a correction, signed for what the pen says of itself now."""
+    """Return the params of a correction, signed for whichever request makes it."""
     said = pen.hello()
-    made = course.correction_hmac(
-        KEY, said["serial"], said["nonce"], said["session_id"], said["time_floor"], time_s, REASON
-    )
-    return {"time": time_s, "reason": REASON, "key_id": KEY_ID, "hmac": made.hex()}
+
+    def hmac_of(request_id: int) -> str:
+        return course.correction_hmac(KEY, said["serial"], said["nonce"], request_id, time_s, REASON).hex()
+
+    return {"time": time_s, "reason": REASON, "key_id": KEY_ID, "hmac": hmac_of}
+
+
+def as_of(request_id: int, params: dict[str, Any]) -> dict[str, Any]:
+    """Return `params` as they were signed for that one request."""
+    return {**params, "hmac": params["hmac"](request_id)}
+
+
+def recorded(pen: Bench, time_s: int) -> dict[str, Any]:
+    """Have a correction made; return what whoever listens on the cable has of it."""
+    params = signed(pen, time_s)
+    pen.insist("clock.correct", **params)
+    return as_of(pen.request_id, params)
 
 
 def play(pen: Bench, issued_at: int) -> None:
@@ -82,46 +95,61 @@ def test_an_open_session_goes_on_after_a_correction() -> None:
 
 # --- once ------------------------------------------------------------------------------------------------------------
 def test_a_correction_is_signed_as_the_protocol_says() -> None:
-    """HMAC-SHA-256 over pen, boot, session and floor, written out here a second time."""
+    """HMAC-SHA-256 over pen, boot and request, written out here a second time."""
     pen = with_key()
+    pen.run_ms(1000)
     said = pen.hello()
-    text = f"CLK1 {said['serial']} {said['nonce']} {said['session_id']} {said['time_floor']} {profiles.NOW} {REASON}"
+    text = f"CLK1 {said['serial']} {said['nonce']} {said['request_id'] + 1} {profiles.NOW} {REASON}"
     made = hmac.new(KEY, text.encode(), hashlib.sha256).hexdigest()
     params = {"time": profiles.NOW, "reason": REASON, "key_id": KEY_ID, "hmac": made}
-    assert pen.insist("clock.correct", **params) == {"time_floor": profiles.NOW}
+    assert pen.ask("clock.correct", **params) == {"time_floor": profiles.NOW}
 
 
 def test_a_correction_is_good_for_once_in_a_boot() -> None:
     pen = with_key()
-    first = signed(pen, profiles.NOW)
-    assert pen.insist("clock.correct", **first) == {"time_floor": profiles.NOW}
+    first = recorded(pen, profiles.NOW)
     assert pen.refusal("clock.correct", **first) == faults.SIGNATURE_WRONG, "at once"
-    second = signed(pen, profiles.NOW - DAY_S)
-    assert pen.insist("clock.correct", **second) == {"time_floor": profiles.NOW - DAY_S}
+    second = recorded(pen, profiles.NOW - DAY_S)
     for used in (first, second):
         assert pen.refusal("clock.correct", **used) == faults.SIGNATURE_WRONG, "after another one"
     assert pen.hello()["time_floor"] == profiles.NOW - DAY_S
 
 
-def test_a_correction_that_was_not_used_is_no_good_after_a_session() -> None:
-    """The session leaves the floor where it was: the id alone tells that something came in between."""
+def test_a_correction_that_was_taken_back_is_not_made_again_by_who_recorded_it() -> None:
+    """Nor is one that moved nothing: each would cost the flash a write."""
     pen = with_key()
-    pen.insist("clock.correct", **signed(pen, profiles.NOW))
-    unused = signed(pen, profiles.NOW + 10 * DAY_S)
-    nonce = pen.greeting["nonce"]
-    play(pen, profiles.NOW)
-    said = pen.hello()
-    assert (said["time_floor"], said["nonce"]) == (profiles.NOW, nonce)
-    assert pen.refusal("clock.correct", **unused) == faults.SIGNATURE_WRONG
+    recorded(pen, profiles.NOW)
+    ahead = recorded(pen, profiles.NOW + 3652 * DAY_S)
+    recorded(pen, profiles.NOW)
+    assert pen.refusal("clock.correct", **ahead) == faults.SIGNATURE_WRONG
+    same = recorded(pen, profiles.NOW)
+    assert pen.refusal("clock.correct", **same) == faults.SIGNATURE_WRONG
     assert pen.hello()["time_floor"] == profiles.NOW
-    pen.check(exact=True)
+
+
+def test_a_correction_that_was_not_used_is_no_good_after_another_request() -> None:
+    pen = with_key()
+    pen.run_ms(1000)
+    unused = signed(pen, profiles.NOW)
+    unused = as_of(pen.request_id + 1, unused)
+    pen.ask("ping")
+    assert pen.refusal("clock.correct", **unused) == faults.SIGNATURE_WRONG
+    assert pen.hello()["time_floor"] == 0
 
 
 # --- what is kept ----------------------------------------------------------------------------------------------------
-def kept(pen: Bench) -> tuple[int, int, int]:
-    """Return floor, the floor before its last correction and the CRC of the reason, as the flash has them."""
+def kept(pen: Bench) -> tuple[int, ...]:
+    """Return, as the flash has them, the floor, the floor before and after its last correction, the last session begun
+    before that, and the CRC of the reason.
+    """
     book = flash_files.journal(pen.snapshot_flash())
-    return book.time_floor_s, book.corrected_from_s, book.correction_crc
+    return (
+        book.time_floor_s,
+        book.corrected_from_s,
+        book.corrected_to_s,
+        book.corrected_session,
+        book.correction_crc,
+    )
 
 
 @pytest.mark.parametrize("session_open", [False, True])
@@ -139,7 +167,7 @@ def test_a_correction_is_still_on_the_books_after_a_compaction(session_open: boo
         crowded = pen.store.size(ledger.FILE)
         corrected_s = floor_s + number % 2 * DAY_S + 1
         pen.insist("clock.correct", **unsigned(corrected_s))
-        expected = (corrected_s, floor_s, zlib.crc32(REASON.encode()))
+        expected = (corrected_s, floor_s, corrected_s, 1 + session_open, zlib.crc32(REASON.encode()))
         floor_s = corrected_s
         pen.hold(100)
         assert kept(pen) == expected

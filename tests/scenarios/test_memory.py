@@ -133,6 +133,7 @@ def test_a_cartridge_counts_as_new_only_when_its_change_was_seen_under_power() -
     pen.unpower()
     pen.run_ms(50)
     pen.restart()
+    pen.run_ms(50)
     pen.cartridge(True)
     pen.run_ms(50)
     pen.load(good)

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import select
 import subprocess
 import sys
 import threading
@@ -14,7 +15,7 @@ import pytest
 
 from pencore import faults, wire
 from pensim import hands, serve
-from pensim.ends import End, PtyEnd, SocketEnd, TcpEnd, best_end
+from pensim.ends import End, PipeEnd, PtyEnd, SocketEnd, TcpEnd, best_end
 from pensim.world import World
 from pinprick import errors, link
 from pinprick.device import Pen, Telemetry, Update
@@ -151,6 +152,27 @@ def test_a_connection_that_breaks_is_noticed_while_sending() -> None:
     assert not end.present
     assert end.receive() == b""
     assert end.watched() == []
+
+
+def test_a_new_host_at_a_pipe_closes_nothing_that_is_being_waited_for() -> None:
+    """It connects from its own thread, while the one that serves waits for the host before."""
+    end = PipeEnd()
+    first = end.connect()
+    waited_for = end.watched()
+    with first, end.connect() as second:
+        assert select.select(waited_for, [], [], 0)[0] == []
+        assert end.present
+        assert end.watched() != waited_for
+        assert first.recv(1) == b"", "it was given up"
+        second.send(b"x")
+        assert select.select(end.watched(), [], [], 1)[0] == end.watched()
+        assert end.receive() == b"x"
+        end.plug(False)
+        assert second.recv(1) == b""
+    with end.connect() as third:
+        assert end.watched() == []
+        assert third.recv(1) == b"", "the cable is out"
+    end.close()
 
 
 # --- the lease -------------------------------------------------------------------------------------------------------
@@ -378,9 +400,9 @@ def test_strokes_in_real_time_take_their_time() -> None:
         bench.press()
         until(lambda: strokes(bench) > 0)
         before, begin = strokes(bench), time.monotonic()
-        time.sleep(1.0)
+        until(lambda: strokes(bench) >= before + 12)
         made, took_s = strokes(bench) - before, time.monotonic() - begin
-        assert 12 <= made <= 20 * took_s + 3
+        assert made <= 20 * took_s + 3
 
 
 # --- hands -----------------------------------------------------------------------------------------------------------

@@ -53,7 +53,8 @@ def test_after_five_each_wrong_one_doubles_the_wait_up_to_a_minute(pen: Bench) -
         assert waits(pen) == 0
 
 
-def test_the_right_one_waits_as_well_and_then_forgets_all(pen: Bench) -> None:
+def test_the_right_one_waits_as_well_and_forgets_nothing(pen: Bench) -> None:
+    """Whoever has recorded what the clinic signed, for any of its pens, has right ones without end."""
     for _ in range(5):
         waits(pen)
     right = profile_with(pen, KEY)
@@ -62,10 +63,41 @@ def test_the_right_one_waits_as_well_and_then_forgets_all(pen: Bench) -> None:
     assert (refusal.code, refusal.field, refusal.given) == (faults.SIGNATURE_WAIT, "hmac", 1)
     pen.run_ms(1000)
     assert loaded(pen, right) is None
-    assert [waits(pen) for _ in range(5)] == [0] * 5
+    assert [waits(pen) for _ in range(3)] == [0, 2, 2]
+    pen.run_ms(2000)
+    assert loaded(pen, right) is None
     pen.finish_session()
     pen.pull()
     pen.check(exact=True)
+
+
+def test_old_profiles_rightly_signed_end_no_wait(pen: Bench) -> None:
+    """As many guesses as there are: six of them are looked at."""
+    old = profile_with(pen, KEY)
+    pen.load(old)
+    pen.finish_session()
+    pen.change_cartridge()
+    pen.hello()
+    looked = 0
+    for _ in range(12):
+        looked += sum(waits(pen) == 0 for _ in range(4))
+        refusal = loaded(pen, old)
+        assert refusal is not None
+        assert refusal.code in (faults.PROFILE_SESSION_ID, faults.SIGNATURE_WAIT)
+    assert looked == 5
+
+
+def test_ten_minutes_without_a_wrong_one_forget_all(pen: Bench) -> None:
+    def five_and_a_wait() -> None:
+        assert [waits(pen) for _ in range(5)] == [0] * 5
+        assert waits(pen) == 1
+
+    five_and_a_wait()
+    pen.run_ms(599_000)
+    assert waits(pen) == 0, "the sixth"
+    assert waits(pen) == 2
+    pen.run_ms(600_000)
+    five_and_a_wait()
 
 
 def test_a_correction_of_the_time_counts_and_waits_with_the_profiles(pen: Bench) -> None:

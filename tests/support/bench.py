@@ -131,12 +131,18 @@ class Watch(Pen):
                 self.echoes.append(message)
 
     def line(self, method: str, **params: Any) -> bytes:
-        """Return the line of the next request, which takes the next id."""
+        """Return the line of the next request, which takes the next id; a param may be what makes it of that id."""
         self._id += 1
         self._asked[self._id] = method
+        params = {name: value(self._id) if callable(value) else value for name, value in params.items()}
         if method != "hello":
             params = {"nonce": self._nonce, **params}
         return wire.encode_request(method, self._id, params)
+
+    @property
+    def request_id(self) -> int:
+        """The id of the latest request."""
+        return self._id
 
     # --- the host: requests ------------------------------------------------------------------------------------------
     def ask(self, method: str, **params: Any) -> dict[str, Any]:

@@ -58,6 +58,7 @@ class FakeRepl:
         self.lose_after: int | None = None
         self.instead: Callable[[str], bytes | None] = lambda _script: None
         self.floods = ""
+        self._unsent = bytearray()
         self._server = socket.create_server(("127.0.0.1", 0))
         self.port = f"socket://127.0.0.1:{self._server.getsockname()[1]}"
         self._thread = threading.Thread(target=self._serve, daemon=True)
@@ -89,7 +90,8 @@ class FakeRepl:
         if self.floods == "start":
             _flood(connection)
         script = bytearray()
-        names = self._names()
+        self._unsent.clear()
+        names = self._names(connection)
         waiting = bytearray()
         while True:
             if not waiting:
@@ -112,18 +114,22 @@ class FakeRepl:
             elif byte == 4 and not script:
                 self.restarts += 1
                 self.path[:] = ["", ".frozen", "/lib"]
-                names = self._names()
+                names = self._names(connection)
                 connection.sendall(b"OK\r\nMPY: soft reboot\r\n" + _BANNER)
             elif byte == 4:
                 if self.lose_after is not None:
                     self.lose_after -= 1
                     if self.lose_after < 0:
                         raise _Reset
-                connection.sendall(b"OK")
+                # On its way, and lost with the port if the board resets itself before any time has passed.
+                self._unsent += b"OK"
                 if self.floods == "answer":
+                    self._passed(connection)
                     _flood(connection)
                 said = self.instead(script.decode())
-                connection.sendall((self._run(script.decode(), names) if said is None else said) + b"\x04>")
+                said = self._run(script.decode(), names) if said is None else said
+                self._passed(connection)
+                connection.sendall(said + b"\x04>")
                 script.clear()
             else:
                 script.append(byte)
@@ -137,7 +143,12 @@ class FakeRepl:
             return said.getvalue().encode() + b"\x04Traceback (most recent call last):\r\n" + repr(error).encode()
         return said.getvalue().replace("\n", "\r\n").encode() + b"\x04"
 
-    def _names(self) -> dict[str, Any]:
+    def _passed(self, connection: socket.socket) -> None:
+        """Let time pass: what was said arrives."""
+        connection.sendall(self._unsent)
+        self._unsent.clear()
+
+    def _names(self, connection: socket.socket) -> dict[str, Any]:
         """Return what a script finds: MicroPython's modules, and files that are the board's."""
         board = self.board
         modules = {
@@ -152,6 +163,7 @@ class FakeRepl:
             "machine": SimpleNamespace(reset=self._reset),
             "hashlib": hashlib,
             "binascii": binascii,
+            "time": SimpleNamespace(sleep_ms=lambda _ms: self._passed(connection)),
         }
 
         def imported(name: str, *_: object) -> object:

@@ -6,11 +6,13 @@ The checks run in the copy, on the copy: a process of pytest a step, on the few 
 import os
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from tests.support.warm import PYTEST, Warm
 
 ROOT = Path(__file__).parents[2]
 PAGE = "CONTRIBUTING.md"
@@ -23,7 +25,7 @@ _FAILED = re.compile(r"^(?:FAILED|ERROR) tests/([^\s\[]+)", re.MULTILINE)
 
 
 class House:
-    """A copy of the tree at `root`, to be changed."""
+    """A copy of the tree at `root`, to be changed, for the length of a with block."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -32,7 +34,15 @@ class House:
         shutil.copy(ROOT / "pyproject.toml", root)
         homes = [str(root / home) for home in ("firmware", "sim", "host")]
         kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
-        self._environment = kept | {"PYTHONPATH": os.pathsep.join([*homes, str(root)]), "CI": "1"}
+        self._python = Warm(root, kept | {"PYTHONPATH": os.pathsep.join([*homes, str(root)]), "CI": "1"}, case=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._python.__exit__(kind, error, trace)
 
     def replace(self, path: str, old: str, new: str) -> None:
         """Put `new` for `old`, which stands in a file exactly once."""
@@ -51,46 +61,37 @@ class House:
 
     def make_pages(self) -> None:
         """Do the half of `make docs` that makes all pages but the safety case."""
-        self._made(self._python("-m", "pinprick.cli.gendocs"))
+        self._make("pinprick.cli.gendocs")
 
     def make_case(self) -> None:
         """Do the other half: the safety case's page."""
-        self._made(self._python("-m", "tests.safety", "--write"))
+        self._make("tests.safety", "--write")
 
     def make_docs(self) -> None:
         """Do both."""
         self.make_pages()
         self.make_case()
 
-    @staticmethod
-    def _made(ran: "subprocess.CompletedProcess[str]") -> None:
-        assert ran.returncode == 0, ran.stdout + ran.stderr
+    def _make(self, *words: str) -> None:
+        ran = self._python.run(*words)
+        assert ran.returncode == 0, ran.stdout
 
     def complaints(self, checks: Sequence[str]) -> set[str]:
         """Return which of the tests `checks` fail; one that isn't there yet doesn't."""
         there = [check for check in checks if self._has(check)]
         asked = [f"tests/{check}" for check in there]
-        ran = self._python("-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", "-rfE", "--tb=no", *asked)
+        # Nobody reads why one fails: two pages held against each other in words are ten seconds.
+        quiet = ("-q", "-n", "0", "-p", "no:cacheprovider", "-rfE", "--tb=no", "--assert=plain")
+        ran = self._python.run(*PYTEST, *quiet, *asked)
         failed = set(_FAILED.findall(ran.stdout))
         # One that can't even be gathered is a mistake of the recipe's.
-        assert failed <= set(there), ran.stdout + ran.stderr
-        assert ran.returncode == (1 if failed else 0), ran.stdout + ran.stderr
+        assert failed <= set(there), ran.stdout
+        assert ran.returncode == (1 if failed else 0), ran.stdout
         return failed
 
     def _has(self, check: str) -> bool:
         path, _, function = check.partition("::")
         return f"def {function}(" in (self._root / "tests" / path).read_text(encoding="utf-8")
-
-    def _python(self, *words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, *words],
-            cwd=self._root,
-            env=self._environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
 
 
 @dataclass(frozen=True)

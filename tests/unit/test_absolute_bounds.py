@@ -9,6 +9,7 @@ from pencore.faults import Fault, Refusal
 from pencore.planner import Plan
 from pencore.units import TICK_HZ, Geometry
 from tests.portable import samples
+from tests.unit.test_limits import CAPS_UM
 
 STRETCH_MARKS = 10
 DAY_S = 86_400
@@ -68,22 +69,6 @@ def test_a_number_that_has_no_form_is_refused_and_never_cut(name: str, most: int
         with pytest.raises(Refusal) as refused:
             profile.encode(samples.filled(**{name: number}))
         assert refused.value.code == faults.WIRE_BAD_PARAM
-
-
-CAPS_UM = {
-    "forehead": 750,
-    "glabella": 1000,
-    "periorbital": 500,
-    "nose": 750,
-    "cheek": 1500,
-    "upper-lip": 750,
-    "chin-jaw": 1500,
-    "neck": 1000,
-    "scalp": 1500,
-    "abdomen": 2000,
-    "stretch-marks": 2000,
-    "facial-acne-scar": 1500,
-}
 
 
 def test_each_area_has_its_cap() -> None:

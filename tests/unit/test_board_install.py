@@ -6,8 +6,9 @@ import hashlib
 import io
 import re
 from collections.abc import Iterable, Iterator
+from functools import cache
 from itertools import product
-from types import SimpleNamespace
+from types import CodeType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -70,6 +71,19 @@ def ignored(_step: Step) -> None:
     """Hear of a step."""
 
 
+@cache
+def rules() -> CodeType:
+    """Return the pen's own main.py, compiled, without what it does by its rules."""
+    source = ast.parse(firmware_files()["pen/main.py"])
+    source.body = [
+        node
+        for node in source.body
+        if isinstance(node, ast.FunctionDef)
+        or (isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) != "sys.path[:]")
+    ]
+    return compile(source, "main.py", "exec")
+
+
 def would_run(board: FakeBoard) -> str:
     """Return the build that the pen's own main.py would start on this board; "" when it refuses."""
 
@@ -86,20 +100,13 @@ def would_run(board: FakeBoard) -> str:
             (name.partition("/")[0], 0x4000 if "/" in name or inside + name in board.dirs else 0) for name in names
         }
 
-    source = ast.parse(firmware_files()["pen/main.py"])
-    source.body = [node for node in source.body if isinstance(node, ast.FunctionDef | ast.Assign)]
-    source.body = [
-        node
-        for node in source.body
-        if not isinstance(node, ast.Assign) or ast.unparse(node.targets[0]) != "sys.path[:]"
-    ]
     names: dict[str, Any] = {
         "open": opened,
         "hashlib": hashlib,
         "binascii": binascii,
         "os": SimpleNamespace(ilistdir=entries),
     }
-    exec(compile(source, "main.py", "exec"), names)  # noqa: S102  # the pen's own rules, without what it does by them
+    exec(rules(), names)  # noqa: S102  # the pen's own
     try:
         return str(names["verified"]())
     except (OSError, ValueError):

@@ -102,7 +102,7 @@ def test_a_board_can_be_started_anew_and_asked_again(repl: FakeRepl) -> None:
     assert caught.value.code == errors.BOARD_LOST
 
 
-@pytest.mark.parametrize("name", ["os", "hashlib", "binascii", "machine"])
+@pytest.mark.parametrize("name", ["os", "hashlib", "binascii", "machine", "time"])
 def test_a_folder_with_a_module_s_name_is_no_module(repl: FakeRepl, name: str) -> None:
     repl.board.dirs.add(name)
     with ReplBoard(repl.port) as board:

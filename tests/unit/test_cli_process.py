@@ -95,6 +95,28 @@ def test_a_wrong_word_is_looked_up_where_it_was_written(
     assert run.err.endswith(f"See {where} --help\n")
 
 
+@pytest.mark.parametrize(
+    ("words", "field", "given", "limit"),
+    [
+        (("key", "new", "--number", "0"), "--number", "0", 1),
+        (("key", "new", "--number=-3"), "--number", "-3", 1),
+        (("key", "new", "--number", "5", "--number", "4294967296"), "--number", "4294967296", 4_294_967_295),
+        (("status", "--timeout", "0.01"), "--timeout", "0.01", 0.1),
+        (("sim", "serve", "--speed", "fast"), "--speed", "fast", None),
+        (("profile", "check"), "FILE...", None, None),
+        (("devices", "--nothing"), "--nothing", None, None),
+        (("nothing",), "", None, None),
+    ],
+)
+def test_a_wrong_value_is_named_with_its_option_and_the_bound(
+    capsys: pytest.CaptureFixture[str], words: tuple[str, ...], field: str, given: str | None, limit: float | None
+) -> None:
+    result = Run(capsys, *words, "--json").result
+    error = result["error"]
+    assert (result["exit"], error["name"]) == (2, "USAGE")
+    assert (error["field"], error["given"], error["limit"]) == (field, given, limit)
+
+
 def test_no_line_is_broken_where_nobody_looks_on() -> None:
     name = "/nowhere/" + "x" * 100 + " " + "y" * 100
     environment = {name: value for name, value in os.environ.items() if name != "COLUMNS"}

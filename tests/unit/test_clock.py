@@ -12,7 +12,8 @@ from pinprick.profiles import check, load_profile
 from tests.support.cli import Run, settle_terminal
 from tests.support.profile_files import GOOD, NOW
 
-WRONG = [(-0x8000_0000, "before the year 1970"), (-1.0, "before the year 1970"), (2.0**32, "after the year 2105")]
+EARLY, LATE = "before the year 1970", "after 2106-02-07 06:28:15 UTC"
+WRONG = [(-0x8000_0000, EARLY), (-1.0, EARLY), (2.0**32, LATE)]
 
 
 @pytest.mark.parametrize("shown", [0, 2**32 - 1])

@@ -71,13 +71,13 @@ def test_requests_are_carried_out_in_the_order_of_their_ids() -> None:
 def test_one_line_does_not_use_up_the_ids() -> None:
     desk = Desk()
     desk.say(ping(1))
-    assert desk.codes(ping(1 + 65_537), ping(0xFFFFFFFF)) == [
-        (65_538, faults.WIRE_BAD_PARAM),
+    assert desk.codes(ping(1 + 257), ping(0xFFFFFFFF)) == [
+        (258, faults.WIRE_BAD_PARAM),
         (0xFFFFFFFF, faults.WIRE_BAD_PARAM),
     ]
     assert desk.talk.last_id == 1
-    desk.say(ping(1 + 65_536))
-    assert desk.talk.last_id == 65_537
+    desk.say(ping(1 + 256))
+    assert desk.talk.last_id == 257
 
 
 def test_a_repeated_request_gets_the_same_answer_and_is_not_done_again() -> None:

@@ -8,17 +8,17 @@ from collections.abc import Iterator
 
 import pytest
 
-from pencore import course, faults, ledger, lines, motion, record, session, signals, tasks, wire
+from pencore import course, faults, ledger, lines, motion, session, signals, tasks, wire
 from pencore.digest import crc32
 from pencore.faults import Fault, Refusal
-from pencore.ledger import CHECKPOINT, CONFIRM, INTERRUPT, OPEN, RESERVE, SEAL, Entry, Ledger, OpenSession
+from pencore.ledger import CHECKPOINT, CONFIRM, INTERRUPT, OPEN, RESERVE, Entry, Ledger, OpenSession
 from pencore.ports import HomingEvidence
 from pencore.units import Geometry
 from tests.portable import samples
 from tests.portable.ideal_ports import Files
 from tests.unit.test_motion import Engine
 from tests.unit.test_requests import with_records
-from tests.unit.test_runner import booted, in_state, sealed, state_of
+from tests.unit.test_runner import booted, in_state, state_of
 
 
 def test_a_fault_says_its_code_its_name_and_what_goes_with_it() -> None:
@@ -156,20 +156,6 @@ def test_an_entry_that_cannot_follow_is_a_fault_and_the_journal_is_read_anew(sta
         assert runner.session.account is runner.ledger.open
         assert runner.session.total() == pen.needle.strokes
     assert pen.code("clear") == 0
-
-
-def test_a_session_that_the_journal_has_sealed_is_over() -> None:
-    pen = in_state("PAUSED")
-    made = tasks._make_record(pen.runner, record.END_FINISHED)
-    data = record.encode(made)
-    pen.store.files[tasks.record_name(1)] = data
-    book = Ledger(pen.store)
-    book.replay()
-    book.append([Entry(SEAL, 1, aux=crc32(data))])
-    pen.runner.ledger.stale = True
-    tasks._resync(pen.runner)
-    assert pen.runner.session is None
-    assert pen.runner.head == made.digest == sealed(pen).digest
 
 
 def test_a_session_takes_no_other_session_s_counters() -> None:

@@ -5,7 +5,7 @@ import zlib
 
 import pytest
 
-from pencore import course, faults
+from pencore import course, faults, profile
 from pencore.course import CARTRIDGE_FILE, CARTRIDGES_MAX, COURSE_FILE, COURSES_MAX, CourseMemory, Memory
 from pencore.faults import Fault, Refusal
 from tests.portable import samples
@@ -208,20 +208,6 @@ def test_compaction_keeps_the_newest_entry_of_each_course() -> None:
     again.check(90, 0)
 
 
-def test_a_session_of_a_clock_that_was_corrected_since_counts_from_the_correction() -> None:
-    """Entry n was issued n + 1 seconds after TODAY_S."""
-    kept, _ = memory(3)
-    assert not kept.ahead(TODAY_S + 3)
-    assert kept.ahead(TODAY_S + 2)
-    kept.keep_courses(kept.newest_courses(TODAY_S + 2))
-    assert not kept.ahead(TODAY_S + 2)
-    found = [kept.course(f"course-{number}") for number in range(3)]
-    assert [last and last.time_s - TODAY_S for last in found] == [1, 2, 2]
-    assert [last and last.session for last in found] == [
-        last and last.session for last in map(memory(3)[0].course, ("course-0", "course-1", "course-2"))
-    ]
-
-
 def test_a_course_is_forgotten_when_no_interval_can_reach_back_to_it() -> None:
     """Entry n was issued n + 1 seconds after TODAY_S; an interval has a year at most."""
     kept, _ = memory(3)
@@ -242,8 +228,42 @@ def last_session(**changes: int) -> CourseMemory:
     return kept
 
 
+def check_course(made: profile.Profile, last: CourseMemory | None) -> None:
+    """Check a session on a pen whose clock was never corrected."""
+    course.check_course(made, last, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("corrected_session", "corrected_days", "due_days"),
+    [
+        (0, 0, 30),
+        # Held before the correction, under a clock that was ahead: it counts from the correction.
+        (4, -3652, -3622),
+        (9, -3652, -3622),
+        (4, -1, 29),
+        # Under one that was right, or behind.
+        (4, 0, 30),
+        (4, 1, 30),
+        (4, 3652, 30),
+        # Held after it.
+        (3, -3652, 30),
+        (3, -1, 30),
+    ],
+)
+def test_a_session_of_a_clock_that_was_corrected_since_counts_from_the_correction(
+    corrected_session: int, corrected_days: int, due_days: int
+) -> None:
+    held_s = TODAY_S - 30 * DAY_S
+    about = last_session(session=4, time_s=held_s), corrected_session, held_s + corrected_days * DAY_S
+    due_s = held_s + due_days * DAY_S
+    course.check_course(samples.filled(course_index=3, issued_at=due_s), *about)
+    with pytest.raises(Refusal) as refused:
+        course.check_course(samples.filled(course_index=3, issued_at=due_s - 1), *about)
+    assert (refused.value.code, refused.value.limit) == (faults.COURSE_TOO_EARLY, due_s)
+
+
 def test_the_first_session_of_a_course_is_free() -> None:
-    course.check_course(samples.filled(course_index=5), None)
+    check_course(samples.filled(course_index=5), None)
 
 
 @pytest.mark.parametrize(
@@ -269,17 +289,17 @@ def test_the_first_session_of_a_course_is_free() -> None:
 def test_the_next_session_of_a_course(changes: dict[str, int], code: int, field: str, given: int, limit: int) -> None:
     made = samples.filled(**{"course_index": 3, **changes})
     if code == 0:
-        course.check_course(made, last_session())
+        check_course(made, last_session())
         return
     with pytest.raises(Refusal) as refused:
-        course.check_course(made, last_session())
+        check_course(made, last_session())
     told = refused.value
     assert (told.code, told.field, told.given, told.limit) == (code, field, given, limit)
 
 
 def test_a_course_may_stay_or_get_shallower() -> None:
     for depth_um in (1500, 1501, 2500):
-        course.check_course(samples.filled(course_index=3, max_step_um=0), last_session(depth_um=depth_um))
+        check_course(samples.filled(course_index=3, max_step_um=0), last_session(depth_um=depth_um))
 
 
 @pytest.mark.parametrize(("used_in", "session", "refused"), [(0, 1, False), (4, 4, False), (3, 4, True), (1, 9, True)])

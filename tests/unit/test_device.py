@@ -24,7 +24,7 @@ from tests.support.served import LONG_ZONES, Served, deeper, load, refused, serv
 
 SLOW = 0.2
 """Simulated seconds per second at which an arming, 0.1 s long, can be caught in the middle."""
-ASKING = ("_ask", "request", "_exchange")
+ASKING = ("_ask", "_insist", "request", "_exchange")
 """What a request goes out by, in `Pen` and in `Link`."""
 KEY = ClinicKey(7, bytes(range(32)))
 

@@ -4,6 +4,7 @@ import errno
 import os
 import socket
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,12 +15,15 @@ from pinprick.files import (
     TooBig,
     file_name,
     folder_name,
+    make_private,
     read_bounded,
     read_with_mode,
     sync_file,
     sync_folder,
     sync_way,
     text_of,
+    write_new,
+    write_private,
     write_whole,
 )
 
@@ -48,6 +52,51 @@ def test_rights(tmp_path: Path, mask: int, rights: int) -> None:
         os.umask(before)
     assert mode(tmp_path / "open") == rights
     assert mode(tmp_path / "private") == 0o600
+
+
+@pytest.mark.parametrize("write", [write_whole, write_new])
+def test_a_private_file_is_private_from_its_first_byte(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, write: Callable[..., None]
+) -> None:
+    """Under its own name and under the one before it, whatever the mask lets through."""
+    seen = []
+    real = os.write
+
+    def watched(descriptor: int, data: bytes) -> int:
+        seen.append(stat.S_IMODE(os.fstat(descriptor).st_mode))
+        return real(descriptor, data)
+
+    monkeypatch.setattr(os, "write", watched)
+    before = os.umask(0)
+    try:
+        write(tmp_path / "secret", b"x", private=True)
+    finally:
+        os.umask(before)
+    assert seen == [0o600]
+    assert mode(tmp_path / "secret") == 0o600
+
+
+def test_each_folder_that_is_made_is_private(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    before = os.umask(0)
+    try:
+        write_private(tmp_path / "data" / "keys" / "file", b"x")
+        make_private(tmp_path / "data" / "keys")
+    finally:
+        os.umask(before)
+    for path, rights in (("data/keys/file", 0o600), ("data/keys", 0o700), ("data", 0o700), (".", 0o755)):
+        assert mode(tmp_path / path) == rights
+    for name in ("data/keys/file", "data/keys/file/more"):
+        with pytest.raises(NotADirectoryError):
+            make_private(tmp_path / name)
+
+
+def test_a_new_file_takes_no_other_s_place(tmp_path: Path) -> None:
+    write_new(tmp_path / "file", b"one")
+    with pytest.raises(FileExistsError):
+        write_new(tmp_path / "file", b"two")
+    assert (tmp_path / "file").read_bytes() == b"one"
+    assert list(tmp_path.iterdir()) == [tmp_path / "file"]
 
 
 @pytest.mark.parametrize("step", ["fsync", "replace"])

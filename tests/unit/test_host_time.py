@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -107,6 +108,7 @@ def test_neither_zone_nor_summer_time_changes_what_is_sent(
     [
         ("1970-01-01", 0),
         ("2028-02-29", 1_835_395_200),
+        ("20280229", 1_835_395_200),
         ("2028-02-29T00:00:00Z", 1_835_395_200),
         ("2028-02-29T01:00:00+01:00", 1_835_395_200),
         ("2028-02-28T19:00:00-05:00", 1_835_395_200),
@@ -130,6 +132,8 @@ def test_a_moment_says_its_zone(zone: None, text: str, seconds: int) -> None:
         "2027-02-29",
         "2100-02-29",
         "2028-02-29T00:00:00",
+        "2028-02-29T00",
+        "20280229T0000",
         "2028-02-29 10:00",
         "1969-12-31T23:59:59Z",
         "2106-02-07T06:28:16Z",
@@ -211,16 +215,33 @@ def test_a_correction_that_the_pen_refuses_is_not_on_the_books(
     save_key(ClinicKey(7, KEY.key[::-1]), tmp_path / "other")
     wrong = correct(capsys, keyed, "--reason", REASON, "--key", str(tmp_path / "other"), "--json").result
     assert (wrong["exit"], wrong["error"]["name"]) == (1, "SIGNATURE_WRONG")
-    assert "fingerprints" in wrong["error"]["hint"]
+    assert "fingerprint" in wrong["error"]["hint"]
     assert KEY.key.hex() not in str(wrong) + str(early)
     assert Run(capsys, "clock", "log", "--json").result["corrections"] == 0
     assert keyed.world.snapshot_flash() == before
 
 
-@pytest.mark.parametrize("reason", ["", "x" * 65, 'a "quote"', "äöü", "two\nlines"])
-def test_a_reason_is_plain_words(capsys: pytest.CaptureFixture[str], reason: str) -> None:
+@pytest.mark.parametrize(
+    ("reason", "given", "limit", "named"),
+    [
+        ("", "", None, "1 to 64"),
+        ("   ", "   ", None, "not only spaces"),
+        ("x" * 65, 65, 64, "64 characters at most; this one has 65"),
+        ('a "quote"', '"', None, '" (U+0022)'),
+        ("back\\slash", "\\", None, "\\ (U+005C)"),
+        ("die Größe", "ö", None, "ö (U+00F6)"),
+        ("two\nlines", "\n", None, "(U+000A)"),
+        ("caf\udce9", "\udce9", None, "(U+DCE9)"),
+    ],
+)
+def test_a_reason_is_plain_words(
+    capsys: pytest.CaptureFixture[str], reason: str, given: int | str, limit: int | None, named: str
+) -> None:
     error = Run(capsys, "clock", "correct", "--reason", reason, "--json").result["error"]
-    assert (error["code"], error["field"], error["limit"]) == (errors.USAGE, "--reason", 64)
+    assert (error["code"], error["field"]) == (errors.USAGE, "--reason")
+    assert (error["given"], error["limit"]) == (given, limit)
+    assert named in error["message"]
+    assert "--reason '" in error["hint"]
 
 
 def test_without_the_key_nothing_is_asked(capsys: pytest.CaptureFixture[str], keyed: Served) -> None:
@@ -245,14 +266,91 @@ def test_an_answer_that_got_lost_leaves_the_correction_unconfirmed(
 
 def test_the_log_is_whole_or_said_to_be_not(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     made = Correction("PP/1", 5, 2, 3, 4, REASON, 7)
-    CorrectionLog().keep(made)
+    made = CorrectionLog().keep(made)
     (path,) = (tmp_path / "data" / "corrections").rglob("*.json")
-    assert path.stat().st_mode & 0o077 == 0
+    for private in (path, path.parent, path.parent.parent):
+        assert private.stat().st_mode & 0o077 == 0
     assert json.loads(path.read_text())["reason_crc"] == made.reason_crc
     assert CorrectionLog().listed() == [made]
-    for text in ("", "[]", "{}", '{"reason_crc": "", "more": 1}'):
+    whole = json.loads(path.read_text())
+    changed: list[dict[str, Any]] = [
+        {"reason": "another"}, {"to_s": -1}, {"to_s": 2**32}, {"to_s": 4.0}, {"to_s": True}, {"serial": 5},
+        {"confirmed": 1}, {"key_id": None}, {"number": "1"},
+    ]  # fmt: skip
+    for text in ("", "[]", "{}", '{"reason_crc": "", "more": 1}', *(json.dumps({**whole, **more}) for more in changed)):
         path.write_text(text)
-        assert Run(capsys, "clock", "log", "--json").result["error"]["code"] == errors.FILE_UNREADABLE
+        error = Run(capsys, "clock", "log", "--json").result["error"]
+        assert (error["code"], error["given"]) == (errors.FILE_UNREADABLE, str(path))
+        assert "moved elsewhere" in error["hint"]
+
+
+def test_corrections_are_listed_in_the_order_they_were_made_whatever_the_clock_showed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    log, asked, made = CorrectionLog(), [U32_MAX, 0, profiles.NOW, 0, 5], []
+    for at, asked_at in enumerate(asked):
+        made.append(log.settle(log.keep(Correction("PP-1", asked_at, 2, at % 2, (at + 1) % 2, REASON, 7))))
+        log.keep(Correction("PP-0", asked_at, 2, at, at + 1, REASON, 7))
+    log.drop(made.pop(2))
+    assert [each for each in log.listed() if each.serial == "PP-1"] == made
+    told = Run(capsys, "clock", "log", "--json").lines[:-1]
+    assert [(each["serial"], each["asked_at"]) for each in told] == [
+        *(("PP-0", asked_at) for asked_at in asked),
+        *(("PP-1", each.asked_at) for each in made),
+    ]
+    assert log.keep(Correction("PP-1", 1, 2, 3, 4, REASON, 7)).number == 6
+
+
+def test_a_correction_with_a_profile_loaded_says_how_to_go_on(
+    capsys: pytest.CaptureFixture[str], keyed: Served
+) -> None:
+    with Pen(keyed.connect()) as pen:
+        load(pen, key=KEY)
+    error = correct(capsys, keyed, "--reason", REASON, "--to", "2028-01-01", "--json").result["error"]
+    assert error["name"] == "STATE_FORBIDS"
+    assert "`pinprick finish` unloads it" in error["hint"]
+    assert "only while it is" not in error["hint"]
+    assert CorrectionLog().listed() == []
+    assert Run(capsys, "finish", "--port", keyed.where).exit == 0
+    assert correct(capsys, keyed, "--reason", REASON, "--to", "2028-01-01").exit == 0
+
+
+@pytest.mark.parametrize("when", ["asked", "answered", "written down"])
+def test_a_correction_is_told_whatever_signal_comes(
+    capsys: pytest.CaptureFixture[str], keyed: Served, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    really, settle = Pen.clock_correct, CorrectionLog.settle
+
+    def asked(*given: Any) -> int:
+        if when == "asked":
+            signal.raise_signal(signal.SIGINT)
+        floor = really(*given)
+        if when == "answered":
+            signal.raise_signal(signal.SIGTERM)
+        return floor
+
+    def settled(*given: Any) -> Correction:
+        made = settle(*given)
+        if when == "written down":
+            signal.raise_signal(signal.SIGHUP)
+        return made
+
+    monkeypatch.setattr(Pen, "clock_correct", asked)
+    monkeypatch.setattr(CorrectionLog, "settle", settled)
+    result = correct(capsys, keyed, "--reason", REASON, "--to", "2028-01-01", "--json").result
+    assert (result["ok"], result["confirmed"]) == (True, True)
+    assert [made.confirmed for made in CorrectionLog().listed()] == [True]
+
+
+def test_a_correction_that_was_made_is_told_though_it_can_no_longer_be_written_down(
+    capsys: pytest.CaptureFixture[str], keyed: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> Correction:
+        raise InputError(errors.FILE_UNWRITABLE, "full")
+
+    monkeypatch.setattr(CorrectionLog, "settle", full)
+    result = correct(capsys, keyed, "--reason", REASON, "--to", "2028-01-01", "--json").result
+    assert (result["error"]["name"], result["confirmed"]) == ("FILE_UNWRITABLE", True)
 
 
 def test_an_unsigned_pen_is_corrected_unsigned(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,8 +1,9 @@
 """Clinic keys in the computer's keyring, in a file where there is none, and never in what anybody gets to see."""
 
 import stat
+import threading
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,11 @@ import keyring
 import pytest
 from keyring.backend import KeyringBackend
 from keyring.backends import chainer, fail, null
-from keyring.errors import KeyringLocked, PasswordDeleteError, PasswordSetError
+from keyring.errors import InitError, KeyringLocked, PasswordDeleteError, PasswordSetError
 
 from pinprick import errors, keychain, keys
 from pinprick.errors import PinprickError
+from pinprick.files import Staged
 from pinprick.keys import FILE, KEYRING, ClinicKey, KeyStore, find_key, key_path, load_key, new_key, save_key
 from tests.support.cli import Run, settle_terminal
 
@@ -106,13 +108,29 @@ def test_a_key_goes_into_the_keyring_and_no_file_has_it(own: OwnKeyring) -> None
         assert SECRET.hex() not in path.read_text()
 
 
-@pytest.mark.parametrize("backend", [null.Keyring, fail.Keyring])
-def test_without_a_keyring_a_key_goes_into_a_file_and_the_reason_is_told(backend: type[KeyringBackend]) -> None:
+class PlaintextKeyring(OwnKeyring):
+    """A keyring of no system, as other libraries bring them."""
+
+
+PlaintextKeyring.__module__ = "keyrings.alt.file"
+
+
+@pytest.mark.parametrize(
+    ("backend", "why"),
+    [
+        (null.Keyring, "switched off"),
+        (fail.Keyring, "offers none without a desktop session"),
+        (PlaintextKeyring, "PlaintextKeyring is not one that Pinprick uses"),
+    ],
+)
+def test_without_a_keyring_a_key_goes_into_a_file_and_the_reason_is_told(
+    backend: type[KeyringBackend], why: str
+) -> None:
     keyring.set_keyring(made(backend))
     kept = KeyStore().keep(KEY).kept
     assert kept is not None
     assert kept.how == FILE
-    assert "offers none" in kept.why_file
+    assert why in kept.why_file
     assert stat.S_IMODE(key_path(7).stat().st_mode) == 0o600
     assert stat.S_IMODE(key_path(7).parent.stat().st_mode) == 0o700
     found = find_key(7)
@@ -151,13 +169,22 @@ def test_a_keyring_that_cannot_even_be_looked_for(monkeypatch: pytest.MonkeyPatc
     assert SECRET.hex() not in kept.why_file
 
 
-@pytest.mark.parametrize("error", [KeyringLocked("no"), PasswordSetError(SECRET.hex()), OSError("bus"), ValueError()])
-def test_a_keyring_that_fails_gives_way_to_the_file(own: OwnKeyring, error: Exception) -> None:
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        (KeyringLocked("no"), "it is locked (KeyringLocked)"),
+        (InitError(SECRET.hex()), "none has been set up yet, or it can't be started (InitError)"),
+        (PasswordSetError(SECRET.hex()), "it does not take what it is given (PasswordSetError)"),
+        (OSError("bus"), "it failed (OSError)"),
+        (ValueError(), "it failed (ValueError)"),
+    ],
+)
+def test_a_keyring_that_fails_gives_way_to_the_file(own: OwnKeyring, error: Exception, why: str) -> None:
     own.broken = error
     kept = KeyStore().keep(KEY).kept
     assert kept is not None
     assert kept.how == FILE
-    assert ("locked" if isinstance(error, KeyringLocked) else type(error).__name__) in kept.why_file
+    assert f"(Own Keyring) could not be read: {why}." in kept.why_file
     assert SECRET.hex() not in kept.why_file
     found = find_key(7)
     assert found is not None
@@ -172,17 +199,106 @@ def test_a_keyring_that_keeps_nothing_gives_way_to_the_file(own: OwnKeyring) -> 
     assert (kept.how, own.content) == (FILE, {})
 
 
-def test_a_keyring_that_never_answers_is_given_up(own: OwnKeyring, monkeypatch: pytest.MonkeyPatch) -> None:
-    import threading
-
+@pytest.fixture
+def silent(own: OwnKeyring, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """Return what a keyring that never answers is asked."""
+    asked: list[str] = []
     over = threading.Event()
-    monkeypatch.setattr(own, "get_password", lambda *_: over.wait(20))
+
+    def waits(name: str) -> Callable[..., None]:
+        def act(*_: str) -> None:
+            asked.append(name)
+            over.wait(20)
+
+        return act
+
+    for name in ("get_password", "set_password", "delete_password"):
+        monkeypatch.setattr(own, name, waits(name))
     monkeypatch.setattr(keychain, "_PATIENCE_S", 0.05)
-    with pytest.raises(PinprickError) as caught:
-        keychain.Keychain().get(7)
+    yield asked
     over.set()
-    assert caught.value.code == errors.KEYRING_FAILED
-    assert "did not answer" in caught.value.message
+
+
+def test_a_keyring_that_never_answers_is_given_up(silent: list[str]) -> None:
+    chain = keychain.Keychain()
+    for _ in range(2):
+        with pytest.raises(PinprickError) as caught:
+            chain.get(7)
+        assert caught.value.code == errors.KEYRING_FAILED
+        assert "did not answer" in caught.value.message
+    assert silent == ["get_password"]
+
+
+def test_a_command_waits_for_a_silent_keyring_once(silent: list[str]) -> None:
+    kept = KeyStore().keep(KEY).kept
+    assert kept is not None
+    assert (kept.how, len(silent)) == (FILE, 1)
+    assert "did not answer" in kept.why_file
+    KeyStore().keep(ClinicKey(8, SECRET))
+    silent.clear()
+    assert [(each.key_id, each.kept.how) for each in KeyStore().listed()] == [(7, FILE), (8, FILE)]
+    assert len(silent) == 1
+
+
+def test_a_key_in_a_file_is_found_without_asking_a_silent_keyring(silent: list[str]) -> None:
+    KeyStore().keep(KEY)
+    silent.clear()
+    found = find_key(7)
+    assert found == KEY
+    assert silent == []
+
+
+@pytest.mark.parametrize("json", [False, True])
+def test_it_is_told_that_a_keyring_is_waited_for(
+    silent: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], json: bool
+) -> None:
+    monkeypatch.setattr(keychain, "_SOON_S", 0.01)
+    run = Run(capsys, "key", "new", *(["--json"] if json else []))
+    if json:
+        assert [line for line in run.lines if line["event"] == "waiting"] == [{"event": "waiting", "what": "keyring"}]
+    else:
+        assert run.err == "Waiting for the keyring to be unlocked, a minute at most.\n"
+        assert "Made key" in run.out
+
+
+def test_a_keyring_that_answers_is_not_said_to_be_waited_for(
+    own: OwnKeyring, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert Run(capsys, "key", "new").err == ""
+
+
+def test_nothing_is_put_into_a_keyring_that_cannot_be_read(own: OwnKeyring, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may hold another key of that number, which no other computer has."""
+    own.content[keychain.SERVICE, "7"] = OTHER.key.hex()
+    answers = iter([KeyringLocked("no")])
+
+    def locked_once(service: str, username: str) -> str | None:
+        for error in answers:
+            raise error
+        return own.content.get((service, username))
+
+    monkeypatch.setattr(own, "get_password", locked_once)
+    kept = KeyStore().keep(KEY).kept
+    assert kept is not None
+    assert kept.how == FILE
+    assert entries(own) == {"7": OTHER.key.hex()}
+
+
+def test_a_key_that_is_there_without_a_note_gets_one(own: OwnKeyring) -> None:
+    """The same keyring with another data folder."""
+    own.content[keychain.SERVICE, "7"] = SECRET.hex()
+    assert KeyStore().numbers() == set()
+    KeyStore().keep(KEY)
+    assert [(each.key_id, each.fingerprint) for each in KeyStore().listed()] == [(7, KEY.fingerprint)]
+
+
+def test_what_is_no_key_is_not_written_over(own: OwnKeyring) -> None:
+    own.content[keychain.SERVICE, "7"] = "somebody else's"
+    with pytest.raises(PinprickError) as caught:
+        KeyStore().keep(KEY)
+    assert caught.value.code == errors.KEY_BAD
+    assert entries(own) == {"7": "somebody else's"}
+    assert files() == []
 
 
 def test_a_locked_keyring_is_told_when_the_key_may_be_in_it(own: OwnKeyring) -> None:
@@ -230,6 +346,10 @@ def test_a_key_that_was_changed_behind_our_back_is_not_signed_with(own: OwnKeyri
         find_key(7)
     error = caught.value
     assert (error.code, error.given, error.limit) == (errors.KEY_BAD, OTHER.fingerprint, KEY.fingerprint)
+    assert "in the keyring (Own Keyring):" in error.message
+    with pytest.raises(PinprickError) as caught:
+        KeyStore().keep(OTHER)
+    assert caught.value.code == errors.KEY_TAKEN, "it could not be signed with"
     own.content[keychain.SERVICE, "7"] = "nothing of the kind"
     with pytest.raises(PinprickError) as caught:
         find_key(7)
@@ -251,14 +371,68 @@ def test_numbers_are_drawn_and_not_given_twice(own: OwnKeyring, monkeypatch: pyt
     assert [KeyStore().make().key_id for _ in range(2)] == [123456, 654321]
 
 
-def test_a_key_that_cannot_be_kept_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: Any) -> None:
-        raise errors.InputError(errors.FILE_UNWRITABLE, "full")
+def full(*_: Any) -> None:
+    raise errors.InputError(errors.FILE_UNWRITABLE, "full")
 
+
+def test_a_key_that_cannot_be_kept_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keys, "save_key", full)
     with pytest.raises(PinprickError):
         KeyStore().keep(KEY)
     assert files() == []
+
+
+def test_the_note_of_a_key_in_a_locked_keyring_is_not_lost(own: OwnKeyring, monkeypatch: pytest.MonkeyPatch) -> None:
+    KeyStore().keep(KEY)
+    note = key_path(7).with_suffix(".note.toml").read_bytes()
+    own.broken = KeyringLocked("no")
+    with monkeypatch.context() as broken:
+        broken.setattr(keys, "save_key", full)
+        with pytest.raises(PinprickError):
+            KeyStore().keep(KEY)
+    assert key_path(7).with_suffix(".note.toml").read_bytes() == note
+    assert KeyStore().numbers() == {7}
+
+
+@pytest.mark.parametrize("how", [KEYRING, FILE])
+def test_a_tool_that_is_killed_as_it_keeps_a_key_has_noted_where(
+    own: OwnKeyring, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    noted: list[str] = []
+
+    def killed(*_: Any) -> None:
+        noted.append(tomllib.loads(key_path(7).with_suffix(".note.toml").read_text())["how"])
+        raise KeyboardInterrupt
+
+    if how == KEYRING:
+        monkeypatch.setattr(keychain.Keychain, "put", killed)
+    else:
+        keyring.set_keyring(made(null.Keyring))
+    monkeypatch.setattr(keys, "save_key", killed)
+    with pytest.raises(KeyboardInterrupt):
+        KeyStore().keep(KEY)
+    assert noted == [how]
+
+
+@pytest.mark.parametrize("name", ["a\udcff", 'a"b\\c', "a\nb\x7f"])
+def test_a_note_is_read_again_whatever_its_folder_is_called(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    monkeypatch.setenv("PINPRICK_DATA_DIR", str(tmp_path / name))
+    KeyStore().keep(KEY)
+    key_path(7).unlink()
+    with pytest.raises(PinprickError) as caught:
+        KeyStore().keep(OTHER)
+    assert caught.value.code == errors.KEY_TAKEN, "the note tells of it"
+
+
+@pytest.mark.parametrize("made_at", ["-1", "4294967296", "1e9", '"today"'])
+def test_a_date_that_no_key_has_is_unknown(capsys: pytest.CaptureFixture[str], made_at: str) -> None:
+    KeyStore().keep(KEY)
+    key_path(7).unlink()
+    note = key_path(7).with_suffix(".note.toml")
+    note.write_text(note.read_text().replace("made = 0", f"made = {made_at}"))
+    assert "unknown" in Run(capsys, "key", "list").text
 
 
 # --- the commands ----------------------------------------------------------------------------------------------------
@@ -302,6 +476,31 @@ def test_forgetting_takes_it_from_everywhere(own: OwnKeyring, capsys: pytest.Cap
     assert own.content == {}
     assert files() == []
     assert Run(capsys, "key", "forget", "7", "--yes", "--json").result["error"]["code"] == errors.KEY_MISSING
+
+
+def test_what_a_killed_tool_left_of_a_key_is_forgotten_as_well(capsys: pytest.CaptureFixture[str]) -> None:
+    KeyStore().keep(ClinicKey(70, SECRET))
+    for number in (7, 70):
+        Staged(key_path(number), b"half a key", private=True)
+    gone = Run(capsys, "key", "forget", "7", "--yes", "--json").result
+    assert [each["kept"] for each in gone["removed"]] == [FILE]
+    assert not [name for name in files() if name.startswith("key-7.")]
+    assert len([name for name in files() if name.startswith("key-70.")]) == 3, "another key's"
+
+
+def test_the_argument_that_is_wrong_is_named(
+    own: OwnKeyring, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    KeyStore().keep(KEY)
+    (tmp_path / "file").write_text("")
+    for line, code in (
+        (("export", str(tmp_path / "file")), errors.FILE_EXISTS),
+        (("export", str(tmp_path / "file" / "key")), errors.FILE_UNWRITABLE),
+        (("import", str(tmp_path / "file")), errors.KEY_BAD),
+        (("import", str(tmp_path / "nowhere")), errors.KEY_MISSING),
+    ):
+        error = Run(capsys, "key", *line, "--json").result["error"]
+        assert (error["code"], error["field"]) == (code, "FILE")
 
 
 def test_a_key_that_a_keyring_will_not_forget_is_told(own: OwnKeyring, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,6 +9,21 @@ from pencore.faults import Refusal
 from pencore.units import Geometry
 from tests.portable import samples
 
+CAPS_UM = {
+    "forehead": 750,
+    "glabella": 1000,
+    "periorbital": 500,
+    "nose": 750,
+    "cheek": 1500,
+    "upper-lip": 750,
+    "chin-jaw": 1500,
+    "neck": 1000,
+    "scalp": 1500,
+    "abdomen": 2000,
+    "stretch-marks": 2000,
+    "facial-acne-scar": 1500,
+}
+
 
 def test_the_absolute_bounds() -> None:
     """A changed limit changes this test, and the changelog under its own heading."""
@@ -18,20 +33,7 @@ def test_the_absolute_bounds() -> None:
     assert (limits.COURSE_SESSIONS_MAX, limits.INTERVAL_MIN_DAYS, limits.INTERVAL_MAX_DAYS) == (12, 4, 365)
     assert (limits.COURSE_STEP_MAX_UM, limits.NEEDLES_MAX) == (500, 64)
     assert limits.TIME_JUMP_MAX_S == 3_888_000
-    assert {name: cap for name, _, cap in limits.AREAS} == {
-        "forehead": 750,
-        "glabella": 1000,
-        "periorbital": 500,
-        "nose": 750,
-        "cheek": 1500,
-        "upper-lip": 750,
-        "chin-jaw": 1500,
-        "neck": 1000,
-        "scalp": 1500,
-        "abdomen": 2000,
-        "stretch-marks": 2000,
-        "facial-acne-scar": 1500,
-    }
+    assert {name: cap for name, _, cap in limits.AREAS} == CAPS_UM
 
 
 @pytest.mark.parametrize("area", range(len(limits.AREAS)))

@@ -322,9 +322,12 @@ def test_a_reset_pen_is_pinged_no_more(bench: Served, pen: Pen) -> None:
     [
         (
             Refusal(faults.COURSE_TOO_EARLY, "issued_at", 1_795_382_581, 1_797_974_565),
-            "(issued_at: given 2026-11-22 21:23 UTC, bound 2026-12-22 21:22 UTC)",
+            "(issued_at: given 2026-11-22 21:23:01 UTC, bound 2026-12-22 21:22:45 UTC)",
         ),
-        (Refusal(faults.TIME_BACK, "issued_at", 0, 0xFFFFFFFF), "1970-01-01 00:00 UTC, bound 2106-02-07 06:28 UTC)"),
+        (
+            Refusal(faults.TIME_BACK, "time", 0, 0xFFFFFFFF),
+            "(time: given 1970-01-01 00:00:00 UTC, bound 2106-02-07 06:28:15 UTC)",
+        ),
         (
             Refusal(faults.CARTRIDGE_EXPIRED, "cartridge.expires", 20_000, 0xFFFFFFFF),
             "(cartridge.expires: given 2024-10-04, bound 9999-12-31)",

@@ -7,8 +7,9 @@ import hashlib
 import io
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache, lru_cache
 from pathlib import Path
-from types import SimpleNamespace
+from types import CodeType, SimpleNamespace
 from typing import ClassVar
 
 import pytest
@@ -16,6 +17,7 @@ import pytest
 from pencore import ledger
 from pendevice import board
 from pinprick.board.build import MEMORY_FOLDERS
+from tests.support.fake_board import ancestors
 
 PEN = Path(__file__).parents[2] / "firmware" / "pen"
 SCRIPTS = {name: (PEN / name).read_bytes() for name in ("boot.py", "main.py")}
@@ -45,6 +47,18 @@ class Pin:
     def value(self) -> int:
         levels = Pin.levels.get(self.number, [1])
         return levels.pop(0) if len(levels) > 1 else levels[0]
+
+
+@lru_cache(maxsize=8)
+def compiled(source: bytes) -> CodeType:
+    """Return a script compiled; main.py stays the same while another is spoilt."""
+    return compile(source, "<script>", "exec")
+
+
+@cache
+def above(path: str) -> frozenset[str]:
+    """Return the folders that a path lies in."""
+    return frozenset(ancestors(path))
 
 
 class Chip:
@@ -78,7 +92,7 @@ class Chip:
         for script in ("boot.py", "main.py"):
             try:
                 if script in self.files:
-                    exec(self.files[script], names)  # noqa: S102  # the scripts themselves
+                    exec(compiled(self.files[script]), names)  # noqa: S102  # the scripts themselves
             except Exception:  # noqa: BLE001  # whatever it is: it is printed, and nothing else is run
                 return
 
@@ -91,8 +105,7 @@ class Chip:
             raise self.ends_with
 
     def _folders(self) -> set[str]:
-        found = {folder.as_posix() for path in (*self.files, *self.empty) for folder in Path(path).parents}
-        return (found | self.empty) - {"."}
+        return self.empty.union(*map(above, (*self.files, *self.empty)))
 
     def _import(self, name: str, *_: object) -> object:
         if name in FIXED:
@@ -106,7 +119,7 @@ class Chip:
                 return SimpleNamespace()
             if f"{path}.py" in self.files:
                 names: dict[str, object] = {"__name__": name, "__builtins__": self._builtins}
-                exec(self.files[f"{path}.py"], names)  # noqa: S102  # the scripts themselves, or a stranger
+                exec(compiled(self.files[f"{path}.py"]), names)  # noqa: S102  # the scripts themselves, or a stranger
                 return SimpleNamespace(**names)
         if name in EXTENSIBLE:
             return self._modules[name]

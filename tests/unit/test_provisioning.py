@@ -12,9 +12,10 @@ from pencore import faults, ledger, limits, provision
 from pencore.provision import Provision
 from pensim.flash import FlashDevice, FlashImage, SimStore
 from pensim.world import World, default_provision, write_provision
-from pinprick import errors
+from pinprick import errors, provisioning
 from pinprick.board import service
 from pinprick.board.build import MANIFEST, Build, build
+from pinprick.board.repl import ReplBoard
 from pinprick.errors import PinprickError
 from pinprick.keys import ClinicKey, KeyStore
 from pinprick.provisioning import BACKOFF, GEOMETRY, Found, Wishes, look, planned, with_key, written
@@ -162,6 +163,26 @@ def test_nothing_is_clamped(wishes: dict[str, Any], option: str) -> None:
     assert code_of(FakeBoard(), KEY, **wishes) == (faults.PROVISION_CORRUPT, option)
 
 
+@pytest.mark.parametrize(
+    ("wishes", "given", "bound", "name"),
+    [
+        ({"ceiling_um": 2501}, "2.501 mm", "2.50 mm", "the ceiling"),
+        ({"ceiling_um": 2000, "calibration_um": 2001}, "2.001 mm", "2.00 mm", "the calibrated depth"),
+        ({"caps_um": {2: 501}}, "0.501 mm", "0.50 mm", "the cap of periorbital"),
+        ({"geometry": {BACKOFF: 451}}, 451, 450, BACKOFF),
+        ({"interval_days": 3}, 3, 4, "interval_days"),
+    ],
+)
+def test_a_value_is_told_in_the_unit_that_it_was_given_in(
+    wishes: dict[str, Any], given: object, bound: object, name: str
+) -> None:
+    with pytest.raises(PinprickError) as caught:
+        planned(Found(None), Wishes("PP-1", **wishes))
+    error = caught.value
+    assert (error.given, error.limit) == (given, bound)
+    assert f"{name} is {given}, and the bound is {bound}." in error.message
+
+
 def test_a_serial_number_that_is_none() -> None:
     for serial in ("", 'a"b', "seventeen letters", "ä"):
         with pytest.raises(PinprickError) as caught:
@@ -239,6 +260,19 @@ def test_what_is_tighter_is_written_and_nothing_else_is_touched(pen: FakeBoard, 
     touched = {path for what, path in pen.done if what not in ("read", "files", "folders")}
     assert touched <= {"prov.bin", "prov.bin.new"}
     assert bool(touched) == bool(wishes)
+
+
+def test_a_calibration_dated_by_a_computer_years_ahead_shuts_nobody_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The pen takes no profile and no correction before its date."""
+    board = FakeBoard()
+    with monkeypatch.context() as ahead:
+        ahead.setattr(provisioning, "now_s", lambda: CALIBRATED + 3652 * DAY_S)
+        provisioned(board, KEY, calibrated_at=CALIBRATED + 3652 * DAY_S)
+    monkeypatch.setattr(provisioning, "now_s", lambda: CALIBRATED)
+    assert provisioned(board, None, calibrated_at=CALIBRATED).calibrated_at == CALIBRATED
+    assert code_of(board, calibrated_at=CALIBRATED - 1) == (errors.PROVISION_LOOSER, "--calibrated-at")
 
 
 def test_a_later_calibration_measures_within_the_ceiling_only(pen: FakeBoard) -> None:
@@ -380,6 +414,7 @@ def test_a_board_becomes_a_pen_with_a_new_key(capsys: pytest.CaptureFixture[str]
     assert (setup.key_id, setup.key) == (kept.key_id, kept.key)
     assert (key["fingerprint"], key["kept"]) == (kept.fingerprint, "file")
     assert (setup.bounds.ceiling_um, setup.bounds.zone_cap_um(4)) == (1500, 1200)
+    assert result["geometry"][BACKOFF] == setup.backoff_um
     for secret in (setup.key.hex(), repr(setup.key)):
         assert secret not in run.out
     again = Run(capsys, *command(repl, "--key", str(kept.key_id), "--json")).result
@@ -405,6 +440,19 @@ def test_the_key_is_kept_here_before_it_is_on_the_pen(capsys: pytest.CaptureFixt
             assert "--key " in run.result["error"]["hint"]
 
 
+def test_a_board_that_is_lost_after_its_key_was_written_gets_no_second_one(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, repl: FakeRepl
+) -> None:
+    def lost(_board: ReplBoard) -> None:
+        raise errors.NoDevice(errors.BOARD_LOST, "gone")
+
+    monkeypatch.setattr(ReplBoard, "reset", lost)
+    result = Run(capsys, *command(repl, "--key", "new", "--json")).result
+    (number,) = KeyStore().numbers()
+    assert (result["exit"], result["key_id"]) == (3, number)
+    assert f"--key {number}:" in result["error"]["hint"]
+
+
 @pytest.mark.parametrize(
     ("more", "field"),
     [
@@ -422,6 +470,8 @@ def test_the_key_is_kept_here_before_it_is_on_the_pen(capsys: pytest.CaptureFixt
         (("--key", "none", "--calibrated-at", "yesterday"), "--calibrated-at"),
         (("--key", "none", "--calibrated-at", "2026-01-01T12:00:00"), "--calibrated-at"),
         (("--key", "none", "--calibrated-at", "2999-01-01"), "--calibrated-at"),
+        (("--key", "none", "--serial", "P\udce9"), "--serial"),
+        (("--key", "none", "--serial", ""), "--serial"),
     ],
 )
 def test_what_is_wrong_is_said_and_nothing_is_written(
@@ -434,6 +484,25 @@ def test_what_is_wrong_is_said_and_nothing_is_written(
     assert "00" * 16 not in str(result)
     assert repl.board.content == before
     assert KeyStore().numbers() == set()
+
+
+def test_a_key_that_is_not_here_is_told_with_what_this_command_takes(
+    capsys: pytest.CaptureFixture[str], repl: FakeRepl
+) -> None:
+    error = Run(capsys, *command(repl, "--key", "555", "--json")).result["error"]
+    assert error["name"] == "KEY_MISSING"
+    assert "`pinprick key list`" in error["hint"]
+    assert "with --key" not in error["hint"]
+
+
+def test_what_holds_an_area_is_told_beside_its_cap(capsys: pytest.CaptureFixture[str], repl: FakeRepl) -> None:
+    repl.board.content.pop(MANIFEST)
+    words = " ".join(Run(capsys, *command(repl, "--key", "none", "--ceiling-mm", "1.5")).text.split())
+    assert "abdomen 1.50 mm (cap 2.00 mm, held to the ceiling)" in words
+    assert "scalp 1.50 mm, " in words
+    words = " ".join(Run(capsys, *command(repl, "--calibration-mm", "0.9")).text.split())
+    assert "abdomen 0.90 mm (cap 2.00 mm, held to the measured depth)" in words
+    assert "nose 0.75 mm, " in words
 
 
 @pytest.mark.slow
@@ -475,4 +544,19 @@ def test_what_a_board_prints_instead_of_its_provisioning_is_not_shown(monkeypatc
     monkeypatch.setattr(board, "read", garbled)
     with pytest.raises(PinprickError) as caught:
         look(board)
+    assert KEY.key.hex() not in f"{caught.value.message}{caught.value.given}{caught.value.hint}"
+
+
+def test_what_a_board_says_of_a_key_that_it_does_not_take_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may be what it was sent: a terminal's echo."""
+    board = FakeBoard()
+
+    def echoes(path: str, data: bytes) -> None:
+        raise PinprickError(errors.BOARD_FAILED, data.hex(), given=data.hex())
+
+    provisioned(board, OTHER)
+    monkeypatch.setattr(board, "append", echoes)
+    with pytest.raises(PinprickError) as caught:
+        provisioned(board, KEY)
+    assert (caught.value.code, caught.value.field) == (errors.BOARD_FAILED, "prov.bin.new")
     assert KEY.key.hex() not in f"{caught.value.message}{caught.value.given}{caught.value.hint}"

@@ -252,7 +252,7 @@ def test_evidence_that_cannot_be_kept_hides_no_fork(monkeypatch: pytest.MonkeyPa
     def no_room(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("pinprick.records.store.write_whole", no_room)
+    monkeypatch.setattr("pinprick.records.store.write_private", no_room)
     with connected(true_chain(False)[2]) as pen, pytest.raises(Mismatch) as caught:
         pen.pull_records(store)
     assert (caught.value.code, caught.value.hint) == (errors.RECORDS_FORK, "")

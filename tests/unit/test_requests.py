@@ -323,8 +323,7 @@ def correction(pen: IdealPen, time_s: int, key: bytes = KEY, **changes: Any) -> 
         key,
         samples.SERIAL,
         pen.nonce,
-        pen.runner.ledger.next_session(),
-        pen.runner.ledger.time_floor_s,
+        pen.runner.talk.last_id + 1,
         time_s,
         "battery",
     )
@@ -336,7 +335,6 @@ def test_a_signed_correction_moves_the_time_and_is_logged() -> None:
     pen.boot()
     pen.advance(100)
     pen.greet()
-    good = correction(pen, samples.TODAY_S)
     for changes, code in (
         ({"time": samples.TODAY_S + 1}, faults.SIGNATURE_WRONG),
         ({"reason": "another"}, faults.SIGNATURE_WRONG),
@@ -344,19 +342,22 @@ def test_a_signed_correction_moves_the_time_and_is_logged() -> None:
         ({"key_id": KEY_ID + 1}, faults.KEY_UNKNOWN),
         ({"key_id": 0}, faults.SIGNATURE_MISSING),
     ):
-        assert refused(pen, "clock.correct", **(good | changes)).code == code
+        assert refused(pen, "clock.correct", **(correction(pen, samples.TODAY_S) | changes)).code == code
     early = correction(pen, samples.CALIBRATED_S - 1)
     told = refused(pen, "clock.correct", **early)
     assert (told.code, told.limit) == (faults.TIME_BACK, samples.CALIBRATED_S)
-    assert pen.ask("clock.correct", **good) == {"time_floor": samples.TODAY_S}
+    assert pen.ask("clock.correct", **correction(pen, samples.TODAY_S)) == {"time_floor": samples.TODAY_S}
     assert pen.ask("clock.correct", **correction(pen, samples.TODAY_S - 5)) == {"time_floor": samples.TODAY_S - 5}
     book = ledger.Ledger(pen.store)
     book.replay()
     assert book.time_floor_s == samples.TODAY_S - 5
+    good, good_id = correction(pen, samples.TODAY_S), pen.runner.talk.last_id
     pen.cut_power()
     pen.boot()
     pen.advance(100)
     pen.greet()
+    while pen.runner.talk.last_id < good_id:
+        pen.ask("ping")
     assert refused(pen, "clock.correct", **good).code == faults.SIGNATURE_WRONG, "signed for another boot"
 
 

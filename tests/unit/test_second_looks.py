@@ -260,5 +260,5 @@ def test_a_guesser_of_a_month_ago_is_looked_at() -> None:
     assert codes == [faults.SIGNATURE_WRONG] * 5 + [
         faults.SIGNATURE_WAIT,
         faults.SIGNATURE_WRONG,
-        faults.SIGNATURE_WAIT,
+        faults.SIGNATURE_WRONG,
     ]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import keyring
 import pytest
-from keyring.backends import null
+from keyring.backends import fail, null
 
 from pencore import faults
 from pensim.world import default_provision
@@ -83,10 +83,38 @@ def test_another_key_of_the_right_number_is_told_by_the_pen_alone(
     for _ in range(5):
         error = load(capsys, pen, profile, "--json").result["error"]
         assert error["code"] == faults.SIGNATURE_WRONG
-        assert "compare the fingerprints that `pinprick key list` shows" in error["hint"]
+        assert error["message"].endswith(
+            f"made with key 7, fingerprint {OTHER.fingerprint}, of the keyring (Own Keyring)."
+        )
+        assert f"Compare {OTHER.fingerprint} with the fingerprint that `pinprick key list` shows" in error["hint"]
     waiting = load(capsys, pen, profile).text
     assert "SIGNATURE_WAIT" in waiting
     assert "given 1 s" in waiting
+
+
+@pytest.mark.parametrize("command", ["load", "run", "clock"])
+def test_a_wrong_key_that_somebody_named_is_told_by_its_file(
+    capsys: pytest.CaptureFixture[str], pen: Served, profile: str, tmp_path: Path, command: str
+) -> None:
+    save_key(OTHER, tmp_path / "key")
+    line = ["clock", "correct", "--reason", "flat"] if command == "clock" else [command, profile]
+    run = Run(capsys, *line, "--port", pen.where, "--key", str(tmp_path / "key"), "--json")
+    error = run.result["error"]
+    assert error["code"] == faults.SIGNATURE_WRONG
+    assert error["message"].endswith(f"fingerprint {OTHER.fingerprint}, of the file {tmp_path / 'key'}.")
+    assert KEY.key.hex() not in run.out
+
+
+def test_a_key_whose_keyring_cannot_be_reached_is_not_said_to_be_missing(
+    capsys: pytest.CaptureFixture[str], pen: Served, profile: str
+) -> None:
+    keyring.set_keyring(OwnKeyring())
+    KeyStore().keep(KEY)
+    keyring.set_keyring(made(fail.Keyring))
+    words = load(capsys, pen, profile).text
+    assert "KEYRING_FAILED" in words
+    assert "was kept in Own Keyring, which can't be reached from here" in " ".join(words.split())
+    assert "key import" not in words
 
 
 def test_a_pen_whose_key_is_not_here(capsys: pytest.CaptureFixture[str], pen: Served, profile: str) -> None:

@@ -391,13 +391,13 @@ def test_closing_inside_an_operation_waits_for_its_end(monkeypatch: pytest.Monke
 
 
 def test_a_boot_is_quick_enough_for_campaigns() -> None:
-    """A clone, a mount, an append: thousands of them make a campaign; measured at 0.2 ms, allowed 10."""
+    """A clone, a mount, an append: thousands of them make a campaign; measured at 0.2 ms of CPU, allowed 10."""
     store = fresh()
     for _ in range(50):
         store.append("ledger", b"x" * 64)
-    begin = time.perf_counter()
+    begin = time.process_time()
     for _ in range(50):
         twin = SimStore(FlashDevice(store.device.image.clone()))
         twin.append("ledger", b"y" * 64)
         twin.close()
-    assert (time.perf_counter() - begin) / 50 < 0.010
+    assert (time.process_time() - begin) / 50 < 0.010

@@ -2,12 +2,14 @@
 
 import errno
 import os
+import select
 import socket
 import threading
 import time
 import tty
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import serial
@@ -279,6 +281,27 @@ def test_a_port_without_a_descriptor_is_read_in_slices() -> None:
     transport.write(ALL_BYTES)
     assert read_all(transport, 256) == ALL_BYTES
     transport.close()
+
+
+def test_what_a_tcp_port_sends_at_once_is_kept_and_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever never stops sending would else keep even a stop from being sent."""
+    connect = socket.create_connection
+    greeting = ALL_BYTES * 40
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        peers = []
+
+        def greeted(*arguments: Any, **more: Any) -> socket.socket:
+            connected = connect(*arguments, **more)
+            peers.append(Peer(server.accept()[0]))
+            peers[0].send(greeting)
+            assert select.select([connected], [], [], 5.0)[0]
+            return connected
+
+        monkeypatch.setattr(socket, "create_connection", greeted)
+        transport = SerialTransport(f"socket://127.0.0.1:{server.getsockname()[1]}")
+    assert read_all(transport, len(greeting)) == greeting
+    transport.close()
+    peers[0].end()
 
 
 def test_a_stop_byte_over_tcp_waits_for_no_acknowledgement() -> None:

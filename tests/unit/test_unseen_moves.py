@@ -92,6 +92,7 @@ def test_a_holder_that_was_seen_open_has_been_changed(unseen: str) -> None:
     if unseen == "the opening":
         switch.missed()
         switch.sample(False, 60)
+        switch.sample(False, 70)
     else:
         switch.sample(False, 60)
         switch.sample(False, 75)
@@ -100,6 +101,45 @@ def test_a_holder_that_was_seen_open_has_been_changed(unseen: str) -> None:
         switch.sample(True, now_ms)
     assert switch.closed
     assert switch.changed
+
+
+@pytest.mark.parametrize("low_ms", range(1, 10))
+@pytest.mark.parametrize("when", ["at boot", "after a write"])
+def test_contact_noise_at_a_first_look_is_no_change(when: str, low_ms: int) -> None:
+    """Nothing is known of what was before: a used cartridge that stays in must not count as changed."""
+    switch = CartridgeSwitch()
+    if when == "after a write":
+        switch.sample(True, 0)
+        switch.sample(True, 50)
+        switch.missed()
+    for now_ms in range(100, 100 + low_ms):
+        switch.sample(False, now_ms)
+    for now_ms in range(100 + low_ms, 200):
+        switch.sample(True, now_ms)
+    assert switch.closed
+    assert not switch.changed
+
+
+def test_one_look_at_an_open_holder_is_no_change_however_late_the_next_comes() -> None:
+    switch = CartridgeSwitch()
+    switch.sample(False, 0)
+    for now_ms in (15, 30, 45):
+        switch.sample(True, now_ms)
+    assert switch.closed
+    assert not switch.changed
+
+
+def test_a_holder_that_moved_unseen_is_looked_at_at_once() -> None:
+    switch = CartridgeSwitch()
+    switch.sample(True, 0)
+    switch.sample(True, 50)
+    assert switch.wait_ms(60) > 1_000
+    switch.missed()
+    assert switch.wait_ms(60) == 1
+    switch.sample(False, 61)
+    assert switch.wait_ms(61) == 10
+    switch.sample(False, 71)
+    assert switch.wait_ms(71) > 1_000
 
 
 def test_a_press_that_is_taken_back_before_it_counts_is_none() -> None:

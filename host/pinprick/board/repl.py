@@ -50,7 +50,7 @@ import sys
 _path = sys.path[:]
 sys.path[:] = []
 try:
-    import os, machine, hashlib, binascii
+    import os, machine, hashlib, binascii, time
 finally:
     sys.path[:] = _path
 def _list(d):
@@ -74,7 +74,8 @@ def _digest(p):
 bytes, for the file system takes any; of the root itself, `/`, MicroPython lists them as text all the same.
 """
 _LIST = "print('[', end='')\n_list(b'')\nprint(']')"
-_RESET = "machine.reset()"
+_RESET = "time.sleep_ms(100)\nmachine.reset()"
+"""At once, it would take with it what the board has just said: that it has understood."""
 
 
 class _Endless(TransportError):  # type: ignore[misc]  # the library has no types

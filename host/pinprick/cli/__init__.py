@@ -6,14 +6,15 @@ goes for the time in which the commands (`pinprick.cli.commands`) are imported a
 
 import os
 import sys
-from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
-from typing import TYPE_CHECKING
 
-from pinprick.cli.endings import ended_by_signals
+from pinprick.cli.endings import ended_by_signals, heed, see_through, told_to_end
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from decimal import Decimal
+
     import typer
 
 _SERVING = (("sim", "serve"), ("sim", "chip"))
@@ -22,15 +23,18 @@ _ENDED = 130
 """What a shell, and the library under the commands, says of what Ctrl-C ended; no exit code of this tool."""
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line `argv` (default: this process's) and return its exit code; never raises an Exception."""
+def main(argv: "Sequence[str] | None" = None) -> int:
+    """Run the command line `argv` and return its exit code; never raises an Exception.
+
+    Without `argv` it is this process's own: no signal changes any more how it ends after that.
+    """
     words = list(sys.argv[1:] if argv is None else argv)
     # A closed standard output is none for Python. What is asked for is done all the same: it may be a stop.
     missing = sys.stdout is None
     if missing:
-        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  # open until the process ends
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123  # open until the process ends
     try:
-        with ended_by_signals(even_ignored=_serves(words)):
+        with ended_by_signals(even_ignored=_serves(words), at_heed=True, for_good=argv is None):
             code = _carry_out(words)
         sys.stdout.flush()
     except (OSError, ValueError) as error:
@@ -46,14 +50,23 @@ def _carry_out(words: list[str]) -> int:
     options = words[: words.index("--")] if "--" in words else words
     json_lines = "--json" in options
     try:
-        code = _called(words, json_lines)
+        try:
+            heed()
+            code = _called(words, json_lines)
+        finally:
+            see_through()
     except KeyboardInterrupt:
+        # One that came just now, too; the next is not heard so soon.
+        see_through()
         code = _ENDED
     except Exception as error:  # noqa: BLE001  # the outermost frame: an error becomes a sentence and a code here
-        from pinprick.cli.output import crashed
+        if not told_to_end():
+            from pinprick.cli.output import crashed
 
-        trace = "--debug" in options or os.environ.get("PINPRICK_DEBUG", "") not in ("", "0")
-        return crashed(error, words, json_lines, trace)
+            trace = "--debug" in options or os.environ.get("PINPRICK_DEBUG", "") not in ("", "0")
+            return crashed(error, words, json_lines, trace)
+        # The library that it came into may have made another error of it.
+        code = _ENDED
     if code == _ENDED:
         # Before or after what `reporting` covers: in the middle of an import, say.
         from pinprick.cli.output import interrupted
@@ -69,6 +82,7 @@ def _called(words: list[str], json_lines: bool) -> int:
 
     from pinprick.cli.commands import app
 
+    heed()
     try:
         return int(get_command(app)(args=words, prog_name="pinprick", standalone_mode=False) or 0)
     except typer.TyperException as error:
@@ -106,5 +120,34 @@ def _misused(error: "typer.TyperException", words: list[str], json_lines: bool) 
             typer.echo(message)
             return InputError.exit_code
         message = "Missing command."
-    Output(json_lines).fail(InputError(USAGE, message, hint=f"See {path} --help"))
+    field, given, limit = _about(error, words)
+    Output(json_lines).fail(
+        InputError(USAGE, message, field=field, given=given, limit=limit, hint=f"See {path} --help")
+    )
     return InputError.exit_code
+
+
+def _about(error: "typer.TyperException", words: list[str]) -> "tuple[str, str | None, Decimal | None]":
+    """Return which option or argument `error` is about ("" for neither), what `words` gave it, and the bound that this
+    broke.
+    """
+    from decimal import Decimal
+
+    parameter = getattr(error, "param", None)
+    if parameter is None:
+        return str(getattr(error, "option_name", "")), None, None
+    names = [name for name in parameter.opts if name.startswith("-")]
+    if not names:
+        return str(parameter.metavar or parameter.name), None, None
+    given = None
+    for word, following in zip(words, [*words[1:], None], strict=True):
+        name, equals, value = word.partition("=")
+        if name in names:
+            given = value if equals else following
+    limit = None
+    with suppress(ArithmeticError):
+        number = Decimal(given or "")
+        for bound, sign in ((getattr(parameter, "min", None), 1), (getattr(parameter, "max", None), -1)):
+            if bound is not None and (Decimal(str(bound)) - number) * sign > 0:
+                limit = Decimal(str(bound))
+    return max(names, key=len), given, limit

@@ -5,7 +5,7 @@ Host only. Nothing here moves a pen, and nothing is asked: a command that can't 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
@@ -18,6 +18,7 @@ from pinprick.board import service
 from pinprick.board.build import MANIFEST, Build
 from pinprick.board.build import build as built
 from pinprick.cli import pictures
+from pinprick.cli.board_port import port_option, say_waiting
 from pinprick.cli.live import on_terminal
 from pinprick.cli.output import JsonOption, Output, printable, reporting
 from pinprick.cli.pictures import Column
@@ -34,24 +35,8 @@ app = typer.Typer(
 )
 app.command()(provision)
 
-_PORT = "The board's port: /dev/..., COMn or socket://host:port."
-
-
-def _port_option(help_text: str) -> Any:
-    """Return a `--port` that has to be named; there is no looking for a board."""
-
-    def named(port: str) -> str:
-        if not port:
-            raise typer.BadParameter("no port is named")
-        return port
-
-    return typer.Option(
-        "--port", metavar="PORT", envvar="PINPRICK_PORT", show_default=False, callback=named, help=help_text
-    )
-
-
-InstallPortOption = Annotated[str, _port_option(f"{_PORT} Always named: files on it are replaced.")]
-VerifyPortOption = Annotated[str, _port_option(f"{_PORT} Always named: a board at its prompt looks like any other.")]
+InstallPortOption = Annotated[str, port_option("files on it are replaced.")]
+VerifyPortOption = Annotated[str, port_option("a board at its prompt looks like any other.")]
 _WORDS = {
     installing.CHECK: "looking at what is there",
     installing.PURGE: "removing",
@@ -63,11 +48,6 @@ _OTHER_BUILD = (
     "Another version of this tool installed it. To have this one's: hold the service button while you switch the pen"
     " off and on, and run `pinprick board install`. `sim serve` runs the sources, which are no build of this kind."
 )
-_WAITING = {
-    service.PEN: "Asking whether a pen runs at {port}: a few seconds at most.",
-    service.PROMPT: "Asking for MicroPython's prompt at {port}: ten seconds at most.",
-    service.START: "Waiting for the pen to check its files and answer: half a minute at most.",
-}
 
 
 @app.command()
@@ -137,13 +117,13 @@ def install(port: InstallPortOption, json_lines: JsonOption = False) -> None:
         made = built()
         out.result(build=made.identity, port=port)
         out.say(f"Build {made.identity}, {counted(len(made.files), 'file')}; board at {port}.")
-        with service.taken(port, lambda what: _say_waiting(out, what, port)) as board:
+        with service.taken(port, lambda what: say_waiting(out, what, port)) as board:
             with _progress(out) as tell:
                 done = installing.install(board, made, images.locked(), tell)
             out.result(copied=done.copied, purged=done.purged, kept=done.kept)
             board.reset()
         out.say(_account(done))
-        _say_waiting(out, service.START, port)
+        say_waiting(out, service.START, port)
         info = service.started(port, made.identity)
         _say_running(out, info, made)
 
@@ -155,12 +135,6 @@ def _account(done: installing.Installed) -> str:
     if done.purged:
         parts.append(f"removed: {printable(', '.join(done.purged))}")
     return f"{'; '.join(parts)}. All read back and verified. Starting the pen."
-
-
-def _say_waiting(out: Output, what: str, port: str) -> None:
-    """Say what may take a while, before it is waited for."""
-    out.event("waiting", what=what, port=port)
-    out.say(_WAITING[what].format(port=port), style="dim")
 
 
 def _say_running(out: Output, info: PenInfo, made: Build) -> None:
@@ -210,7 +184,7 @@ def verify(port: VerifyPortOption, json_lines: JsonOption = False) -> None:
     with reporting(json_lines) as out:
         made = built()
         out.result(build=made.identity, port=port)
-        _say_waiting(out, service.PEN, port)
+        say_waiting(out, service.PEN, port)
         info = service.answering(port)
         if info is not None:
             out.result(by="pen")
@@ -218,7 +192,7 @@ def verify(port: VerifyPortOption, json_lines: JsonOption = False) -> None:
             _say_running(out, info, made)
             return
         out.result(by="files")
-        with service.taken(port, lambda what: _say_waiting(out, what, port)) as board:
+        with service.taken(port, lambda what: say_waiting(out, what, port)) as board:
             installing.check_about(board.about(), images.locked())
             try:
                 installing.verified(board, made)

@@ -11,14 +11,14 @@ import typer
 from rich.text import Text
 
 from pencore import faults
-from pencore.digest import text_problem
-from pinprick.cli.key import as_fields
+from pinprick.cli.endings import see_through
+from pinprick.cli.key import as_fields, keyring_waiting, of_place, signing_told
 from pinprick.cli.output import JsonOption, Output, printable, reporting
 from pinprick.cli.pens import KeyOption, PortOption, SerialNumberOption, TimeoutOption, connected
+from pinprick.cli.plain_text import plain_text
 from pinprick.clock import moment, now_s, shown
 from pinprick.corrections import Correction, CorrectionLog
 from pinprick.device import Pen, PenRefused
-from pinprick.errors import USAGE, InputError
 from pinprick.keys import find_key
 from pinprick.profiles.units import counted
 
@@ -29,6 +29,7 @@ app = typer.Typer(
 )
 
 _REASON_MOST = 64
+_REASON_HINT = "Say why in plain letters, without accents or quotes: --reason 'battery of the laptop was flat'"
 _NEVER = "never told"
 
 
@@ -57,13 +58,11 @@ def correct(
     """Set the pen's time, back or far ahead: for a clock that was wrong, or a pen that lay unused for long.
 
     Signed with the clinic's key if the pen has one, and good for this once. Not possible with a profile loaded that has
-    made no stroke: `pinprick finish` unloads it. Intervals of courses count from the times of sessions as they were.
+    made no stroke: `pinprick finish` unloads it. After a correction back, the interval of a course whose last session
+    was dated later counts from the corrected time: it gets longer by that, never shorter.
     """
     with reporting(json_lines) as out:
-        if text_problem(reason, _REASON_MOST):
-            message = f"A reason has 1 to {_REASON_MOST} plain characters, no quotes and no backslash."
-            hint = "Write it without accents or quotes: --reason 'battery of the laptop was flat'"
-            raise InputError(USAGE, message, field="--reason", given=len(reason), limit=_REASON_MOST, hint=hint)
+        plain_text(reason, _REASON_MOST, "--reason", "A reason", _REASON_HINT)
         time_s = now_s() if to is None else moment(to, "--to")
         with connected(port, serial_number, timeout) as pen:
             _correct(out, pen, time_s, reason, key)
@@ -71,27 +70,29 @@ def correct(
 
 def _correct(out: Output, pen: Pen, time_s: int, reason: str, key: Path | None) -> None:
     info = pen.info
-    signing = find_key(info.key_id, key)
+    signing = find_key(info.key_id, key, keyring_waiting(out))
     log = CorrectionLog()
     made = Correction(info.serial, now_s(), info.session_id, info.time_floor, time_s, reason, info.key_id)
     out.result(**_as_fields(made), port=pen.port, key=None if signing is None else as_fields(signing))
-    log.keep(made)
+    made = log.keep(made)
+    # Answered within seconds. Told to end before that, nobody would know whether the pen's time is another one now.
+    see_through()
     try:
-        pen.clock_correct(time_s, reason, signing)
+        with signing_told(signing, key):
+            pen.clock_correct(time_s, reason, signing)
     except PenRefused as refused:
         log.drop(made)
         if refused.code == faults.TIME_BACK and refused.limit is not None:
             refused.message = f"No correction reaches back before the pen's calibration; {shown(time_s)} would."
             refused.hint = f"Give a time from {shown(info.calibrated_at)} on, or set this computer's clock right."
         raise
-    made = log.settle(made)
     out.result(confirmed=True)
+    made = log.settle(made)
     before = shown(made.from_s) if made.from_s else _NEVER
     out.say(Text(f"The time of pen {printable(info.serial)} is {shown(time_s)} now.", "bold green"))
     out.say(f"It was {before}. The pen keeps both, and {made.reason_crc} for the reason: {printable(reason)}")
     signed = "unsigned: the pen has no key" if signing is None else f"signed with key {signing.key_id}"
-    kept = "" if signing is None or signing.kept is None else f" of {printable(str(signing.kept))}"
-    out.say(f"Written down in {printable(str(log.folder))}; {signed}{kept}.", style="dim")
+    out.say(f"Written down in {printable(str(log.folder))}; {signed}{of_place(signing)}.", style="dim")
 
 
 def _as_fields(made: Correction) -> dict[str, object]:
@@ -110,7 +111,10 @@ def _as_fields(made: Correction) -> dict[str, object]:
 
 @app.command()
 def log(json_lines: JsonOption = False) -> None:
-    """List the corrections that were made from this computer, with the reason and the checksum that the pen keeps."""
+    """List the corrections that were made from this computer, with the reason and the checksum that the pen keeps.
+
+    Those of each pen come in the order in which they were made, whatever the computer's clock showed.
+    """
     with reporting(json_lines) as out:
         kept = CorrectionLog()
         found = kept.listed()

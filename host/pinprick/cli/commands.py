@@ -11,6 +11,8 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command, get_group
 
+from pinprick.cli.endings import heed
+
 _COMMANDS = {
     "demo": ("pinprick.cli.demo", "demo"),
     "devices": ("pinprick.cli.devices", "devices"),
@@ -47,7 +49,9 @@ class _LazyCommands(MutableMapping[str, Any]):
     def __getitem__(self, name: str) -> Any:
         if name not in self._loaded:
             module, attribute = _COMMANDS[name]
-            self._loaded[name] = _command(name, getattr(import_module(module), attribute))
+            target = getattr(import_module(module), attribute)
+            heed()
+            self._loaded[name] = _command(name, target)
         return self._loaded[name]
 
     def __setitem__(self, name: str, command: Any) -> None:

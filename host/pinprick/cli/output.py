@@ -11,7 +11,8 @@ A command that others will script looks like this::
                 raise Mismatch(errors.RECORD_MISMATCH, "...", hint="...")  # what was given to result() is kept
 
 `reporting` turns a PinprickError into its exit code and its last line; anything else that is raised goes on to
-`pinprick.cli.main`, which words it as INTERNAL. Nobody else prints. People read results on standard output, errors on
+`pinprick.cli.main`, which words it as INTERNAL. Once the command has come to its end, no signal changes what is told
+of it. Nobody else prints. People read results on standard output, errors on
 standard error; programs read everything on standard output, and the last line is always the result.
 """
 
@@ -33,6 +34,7 @@ from rich.text import Text
 
 from pencore.faults import INTERNAL
 from pinprick import wording
+from pinprick.cli.endings import heed, see_through
 from pinprick.errors import INTERRUPTED, PinprickError, Problem, ValidationFailed
 
 JsonOption = Annotated[
@@ -163,13 +165,17 @@ def reporting(json_lines: bool = False) -> Iterator[Output]:
     """Give a command its Output; print the result line at its end, or its error, and leave with the exit code."""
     out = Output(json_lines)
     try:
+        heed()
         yield out
     except PinprickError as error:
+        see_through()
         out.fail(error)
         raise typer.Exit(error.exit_code) from None
     except KeyboardInterrupt:
+        see_through()
         raise typer.Exit(_interrupted(out)) from None
     else:
+        see_through()
         out.succeed()
     finally:
         out.ended()

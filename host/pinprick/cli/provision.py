@@ -12,6 +12,7 @@ import typer
 from rich.text import Text
 
 from pencore import limits
+from pencore.profile import SERIAL_SIZE
 from pencore.provision import Provision
 from pencore.units import U32_MAX
 from pinprick import provisioning
@@ -20,8 +21,10 @@ from pinprick.board import install as installing
 from pinprick.board import service
 from pinprick.board.build import MANIFEST, identity_of
 from pinprick.board.repl import ReplBoard
-from pinprick.cli.key import as_fields, say_where
+from pinprick.cli.board_port import port_option, say_waiting
+from pinprick.cli.key import as_fields, keyring_waiting, say_where
 from pinprick.cli.output import JsonOption, Output, printable, reporting
+from pinprick.cli.plain_text import plain_text
 from pinprick.clock import moment, shown
 from pinprick.errors import BOARD_DIFFERS, USAGE, InputError, Mismatch, PinprickError
 from pinprick.keys import ClinicKey, KeyStore
@@ -29,21 +32,11 @@ from pinprick.profiles.units import mm, to_um
 from pinprick.provisioning import BACKOFF, GEOMETRY, Found, Wishes
 from pinprick.told import PenInfo
 
-_WAITING = {
-    service.PROMPT: "Asking for MicroPython's prompt at {port}: ten seconds at most.",
-    service.PEN: "Asking whether a pen runs at {port}: a few seconds at most.",
-    service.START: "Waiting for the pen to check its files and answer: half a minute at most.",
-}
 _KEEP, _NEW, _NONE = "keep", "new", "none"
 
 
 def provision(
-    port: Annotated[
-        str,
-        typer.Option(
-            metavar="PORT", envvar="PINPRICK_PORT", show_default=False, help="The board's port, as `install`."
-        ),
-    ],
+    port: Annotated[str, port_option("what it is provisioned with is replaced.")],
     serial: Annotated[
         str,
         typer.Option(metavar="SERIAL", show_default=False, help="The serial number on the pen; it stays for good."),
@@ -95,7 +88,7 @@ def provision(
     """
     with reporting(json_lines) as out:
         wishes = Wishes(
-            serial,
+            plain_text(serial, SERIAL_SIZE, "--serial", "A serial number", "Give the one on the pen's label."),
             _um(ceiling_mm, "--ceiling-mm"),
             _um(calibration_mm, "--calibration-mm"),
             None if calibrated_at is None else moment(calibrated_at, "--calibrated-at"),
@@ -105,31 +98,23 @@ def provision(
             _numbers(geometry or ()),
         )
         wanted_key = _key_wish(key)
-        if not port:
-            raise InputError(USAGE, "No port is named.", field="--port", hint="`pinprick devices --all` lists ports.")
         out.result(serial=serial, port=port)
-        with service.taken(port, lambda what: _say_waiting(out, what, port)) as board:
+        with service.taken(port, lambda what: say_waiting(out, what, port)) as board:
             # Refused or cut off, it is left at its prompt: the service button needn't be held again.
             made, identity = _provisioned(out, board, wishes, wanted_key)
-            if identity:
-                board.reset()
         if not identity:
             out.say("The board has no firmware yet: `pinprick board install` comes next.", style="yellow")
             return
-        _say_waiting(out, service.START, port)
+        say_waiting(out, service.START, port)
         _check_said(service.started(port, identity), made)
         out.result(verified=True)
         out.say(Text(f"Pen {printable(serial)} runs and says the same.", "bold green"))
 
 
-def _say_waiting(out: Output, what: str, port: str) -> None:
-    """Say what may take a while, before it is waited for."""
-    out.event("waiting", what=what, port=port)
-    out.say(_WAITING[what].format(port=port), style="dim")
-
-
 def _provisioned(out: Output, board: ReplBoard, wishes: Wishes, wanted_key: str | int) -> tuple[Provision, str]:
-    """Look, check, keep a new key, write, read back; return what is on the board now and the build that runs there."""
+    """Look, check, keep a new key, write, read back, reset; return what is on the board now and the build that starts
+    there, "" for none.
+    """
     installing.check_about(board.about(), images.locked())
     board.start_anew()
     found = provisioning.look(board)
@@ -139,25 +124,27 @@ def _provisioned(out: Output, board: ReplBoard, wishes: Wishes, wanted_key: str 
         hint = "Add --key new, --key with the number of one that `pinprick key list` shows, or --key none."
         raise InputError(USAGE, message, field="--key", hint=hint)
     if wanted_key != _KEEP:
-        made = provisioning.with_key(found, made, signing := _key(wanted_key))
+        made = provisioning.with_key(found, made, signing := _key(out, wanted_key))
         _say_key(out, signing)
     try:
         changed = provisioning.written(board, found, made)
+        out.result(new=found.present is None, changed=changed, key_id=made.key_id or None, **_as_fields(made))
+        _say_done(out, found, made, changed)
+        identity = identity_of(board.read(MANIFEST) if MANIFEST in board.files() else b"")
+        if identity:
+            board.reset()
     except PinprickError as error:
         if wanted_key == _NEW:
             error.hint = f"Run the command again, with --key {made.key_id}: that key is kept here already."
         raise
-    out.result(new=found.present is None, changed=changed, key_id=made.key_id or None, **_as_fields(made))
-    _say_done(out, found, made, changed)
-    manifest = board.read(MANIFEST) if MANIFEST in board.files() else b""
-    return made, identity_of(manifest)
+    return made, identity
 
 
-def _key(wanted: str | int) -> ClinicKey | None:
+def _key(out: Output, wanted: str | int) -> ClinicKey | None:
     """Return the key that is wanted; a new one is kept here before anything else happens to it."""
     if wanted == _NONE:
         return None
-    store = KeyStore()
+    store = KeyStore(keyring_waiting(out))
     return store.make() if wanted == _NEW else store.find(int(wanted))
 
 
@@ -179,7 +166,7 @@ def _as_fields(made: Provision) -> dict[str, object]:
         "cartridge_strokes": bounds.cartridge_strokes,
         "interval_days": bounds.interval_days,
         "zone_caps_um": {area[0]: bounds.zone_cap_um(code) for code, area in enumerate(limits.AREAS)},
-        "geometry": dict(zip(GEOMETRY, bounds.geometry.as_list(), strict=True)),
+        "geometry": {**dict(zip(GEOMETRY, bounds.geometry.as_list(), strict=True)), BACKOFF: made.backoff_um},
     }
 
 
@@ -192,9 +179,17 @@ def _say_done(out: Output, found: Found, made: Provision, changed: bool) -> None
     out.say(Text(f"Pen {serial} {what}. Read back and equal.", "bold green"))
     calibrated = f"calibrated {shown(made.calibrated_at)}" if made.calibrated_at else "not calibrated yet"
     out.say(f"Ceiling {mm(bounds.ceiling_um)}, measured to {mm(bounds.calibration_um)}, {calibrated}.")
-    caps = ", ".join(f"{area[0]} {mm(bounds.zone_cap_um(code))}" for code, area in enumerate(limits.AREAS))
-    out.say(f"Caps: {caps}.")
+    out.say(f"Deepest by area: {', '.join(_held(bounds, code) for code in range(len(limits.AREAS)))}.")
     out.say(f"At most {bounds.cartridge_strokes:,} strokes a cartridge, {bounds.interval_days} days or more between.")
+
+
+def _held(bounds: limits.Bounds, area: int) -> str:
+    """Return an area and how deep it may be at most, with what holds it to less than its cap."""
+    cap_um = bounds.zone_cap_um(area)
+    held_um = min(cap_um, bounds.ceiling_um, bounds.calibration_um)
+    by = "ceiling" if held_um == bounds.ceiling_um else "measured depth"
+    why = "" if held_um == cap_um else f" (cap {mm(cap_um)}, held to the {by})"
+    return f"{limits.AREAS[area][0]} {mm(held_um)}{why}"
 
 
 def _check_said(info: PenInfo, made: Provision) -> None:
@@ -272,12 +267,7 @@ def _numbers(texts: Sequence[str]) -> dict[str, int]:
 
 
 def _key_wish(text: str | None) -> str | int:
-    """Return _WAITING = {
-        service.PROMPT: "Asking for MicroPython's prompt at {port}: ten seconds at most.",
-        service.PEN: "Asking whether a pen runs at {port}: a few seconds at most.",
-        service.START: "Waiting for the pen to check its files and answer: half a minute at most.",
-    }
-    _KEEP, _NEW, _NONE or a number; InputError USAGE for anything else."""
+    """Return _KEEP, _NEW, _NONE or a number; InputError USAGE for anything else."""
     if text is None:
         return _KEEP
     if text in (_NEW, _NONE):

@@ -14,8 +14,9 @@ from pencore.profile import decode as decode_profile
 from pinprick import wording
 from pinprick.cli import keys_pressed
 from pinprick.cli.following import HELP, KEYS, Follower
+from pinprick.cli.key import keyring_waiting, of_place, signing_told
 from pinprick.cli.live import DRIVEN, SessionView, on_terminal, zone_views
-from pinprick.cli.output import JsonOption, Output, printable, reporting
+from pinprick.cli.output import JsonOption, Output, reporting
 from pinprick.cli.pens import KeyOption, PortOption, SerialNumberOption, TimeoutOption, connected
 from pinprick.cli.record_pictures import record_picture
 from pinprick.cli.session import read_profile
@@ -113,11 +114,12 @@ class _Run:
         pen = self._pen
         if pen.state == wire.FAULT:
             raise self._fault(pen.status().fault)
-        signing = None if pen.info.open_session else find_key(pen.info.key_id, key)
-        self._loaded = pen.load(source, key=signing, records=self._store, sent=SentProfiles())
+        signing = None if pen.info.open_session else find_key(pen.info.key_id, key, keyring_waiting(self._out))
+        with signing_told(signing, key):
+            self._loaded = pen.load(source, key=signing, records=self._store, sent=SentProfiles())
         if signing is not None and signing.kept is not None:
             self._out.result(key_kept=signing.kept.how)
-            self._out.say(f"Signed with key {signing.key_id} of {printable(str(signing.kept))}.", style="dim")
+            self._out.say(f"Signed with key {signing.key_id}{of_place(signing)}.", style="dim")
         profile = decode_profile(self._loaded.data)
         zones = zone_views(profile, pen.info.bounds())
         self._view = SessionView(profile.name, f"{pen.info.serial} on {pen.port}", zones, keys=KEYS, help_lines=HELP)

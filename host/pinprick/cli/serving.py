@@ -19,14 +19,14 @@ from typing import IO, TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from pencore.digest import text_problem
 from pencore.profile import SERIAL_SIZE
 from pencore.provision import Provision
 from pinprick import simulated
 from pinprick.cli.extras import needing_extra
 from pinprick.cli.output import Output
+from pinprick.cli.plain_text import plain_text
 from pinprick.errors import FILE_UNWRITABLE, USAGE, InputError, PinprickError
-from pinprick.files import file_name, text_of
+from pinprick.files import file_name, make_private, text_of
 from pinprick.keys import load_key
 from pinprick.places import runtime_folder
 
@@ -314,7 +314,7 @@ def _opened(path: Path) -> IO[bytes]:
 
 def _made_folder(folder: Path) -> Path:
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(folder)
     except OSError as error:
         message = f"The runtime folder {folder} cannot be made: {error.strerror}."
         raise InputError(FILE_UNWRITABLE, message, given=str(folder)) from None
@@ -323,10 +323,9 @@ def _made_folder(folder: Path) -> Path:
 
 def plain_serial(serial: str | None) -> str | None:
     """Return a serial number that a pen can have."""
-    if serial is not None and text_problem(serial, SERIAL_SIZE):
-        message = f"A serial number has 1 to {SERIAL_SIZE} plain characters, without quotes and backslash."
-        raise InputError(USAGE, message, field="--serial", given=serial, limit=SERIAL_SIZE)
-    return serial
+    if serial is None:
+        return None
+    return plain_text(serial, SERIAL_SIZE, "--serial", "A serial number", "Write it without accents or quotes.")
 
 
 def key_in(path: Path | None) -> tuple[int, bytes] | None:

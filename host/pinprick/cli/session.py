@@ -14,6 +14,7 @@ from pencore import faults, wire
 from pencore import profile as core
 from pinprick import errors
 from pinprick.cli import profile_picture, status_picture
+from pinprick.cli.key import keyring_waiting, of_place, signing_told
 from pinprick.cli.output import JsonOption, Output, printable, reporting
 from pinprick.cli.pens import KeyOption, PortOption, SerialNumberOption, TimeoutOption, connected
 from pinprick.device import Loaded, Pen, Status
@@ -60,7 +61,7 @@ def load(
             raise InputError(errors.USAGE, message, field="FILE", hint="See pinprick load --help")
         source = None if file is None else read_profile(file)
         with connected(port, serial_number, timeout) as pen:
-            loaded, signing = _load(pen, source, key, resume)
+            loaded, signing = _load(out, pen, source, key, resume)
             out.result(
                 serial=pen.info.serial,
                 port=pen.port,
@@ -89,7 +90,9 @@ def read_profile(file: Path) -> ProfileFile:
     return load_profile(file, issued_at=0)
 
 
-def _load(pen: Pen, source: ProfileFile | None, key: Path | None, resume: bool) -> tuple[Loaded, ClinicKey | None]:
+def _load(
+    out: Output, pen: Pen, source: ProfileFile | None, key: Path | None, resume: bool
+) -> tuple[Loaded, ClinicKey | None]:
     """Return what was loaded, and the key it was signed with just now."""
     sent, records = SentProfiles(), RecordStore()
     if resume and (source is None or not pen.info.open_session):
@@ -98,15 +101,19 @@ def _load(pen: Pen, source: ProfileFile | None, key: Path | None, resume: bool) 
         return pen.resume(sent), None
     assert source is not None
     # What goes on is sent as it was signed: it needs no key.
-    signing = None if pen.info.open_session else find_key(pen.info.key_id, key)
-    return pen.load(source, key=signing, records=records, sent=sent), signing
+    signing = None if pen.info.open_session else find_key(pen.info.key_id, key, keyring_waiting(out))
+    with signing_told(signing, key):
+        return pen.load(source, key=signing, records=records, sent=sent), signing
 
 
 def _show_loaded(out: Output, pen: Pen, loaded: Loaded, signing: ClinicKey | None) -> None:
     profile = core.decode(loaded.data)
     verb = "Goes on with" if loaded.resumed else "Loaded as"
-    kept = "" if signing is None or signing.kept is None else f" of {signing.kept}"
-    signed = f"signed with key {profile.key_id}{kept}" if profile.key_id else "unsigned: the pen wants no signature"
+    signed = (
+        f"signed with key {profile.key_id}{of_place(signing)}"
+        if profile.key_id
+        else "unsigned: the pen wants no signature"
+    )
     digest = loaded.digest.hex()[:_DIGITS_SHOWN]
     out.say(Text(f"{verb} session {loaded.session_id} on {printable(pen.info.serial)}, {pen.port}", "bold green"))
     out.say(Text(f"Pen and computer agree on its digest {digest}...; {signed}.", "dim"))

@@ -18,6 +18,7 @@ from pinprick import wording
 from pinprick.cli import pictures
 from pinprick.cli.output import Output, printable
 from pinprick.cli.pictures import Column
+from pinprick.clock import shown
 from pinprick.device import Pen, PenInfo, Status
 from pinprick.errors import InputError
 from pinprick.profiles.units import counted, mm_number
@@ -116,6 +117,8 @@ def as_fields(pen: Pen, status: Status, profile: Profile | None) -> dict[str, ob
         "inputs": {name: bool(status.inputs & bit) for name, bit, _, _ in INPUTS},
         "ceiling_um": info.ceiling_um,
         "calibration_um": info.calibration_um,
+        "key_id": info.key_id or None,
+        "time_floor": info.time_floor or None,
         "records": info.records,
     }
 
@@ -148,6 +151,11 @@ def draw(out: Output, pen: Pen, status: Status, profile: Profile | None) -> None
     if profile is not None:
         depth += f"; this session at most {mm_number(profile.depth_um)} mm"
     facts.add_row("Depth", depth)
+    if info.serial:
+        key = f"{info.key_id}: profiles signed with it" if info.key_id else "none: unsigned profiles"
+        facts.add_row("Key", f"{key} are taken")
+        told = f"{shown(info.time_floor)}, the latest that it was told" if info.time_floor else "never told"
+        facts.add_row("Time", told)
     for name, bit, down, up in INPUTS:
         facts.add_row(name.capitalize(), down if status.inputs & bit else up)
     if info.records:

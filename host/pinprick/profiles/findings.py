@@ -411,7 +411,8 @@ def _expired(case: _Case) -> _Said:
     return _Said(
         f"The cartridge expired on {_day(case.given)}; today is {_day(case.limit)}.",
         f"{_day(case.limit)} or later",
-        "Take a cartridge that is in date, and write its id, lot and expiry date.",
+        "Take a cartridge that is in date, and write its id, lot and expiry date. If today is another"
+        " day, set this computer's clock right.",
     )
 
 

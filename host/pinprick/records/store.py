@@ -34,13 +34,14 @@ from pinprick.files import (
     TooBig,
     folder_name,
     is_there,
+    make_private,
     names_in,
     read_bounded,
     sync_file,
     sync_folder,
     sync_way,
     text_of,
-    write_whole,
+    write_private,
 )
 from pinprick.places import data_folder
 from pinprick.records.chain import ChainReport, EditedCopy, Kind, Link, LinkError, follow, parse, verify_chain
@@ -183,9 +184,7 @@ class RecordStore:
         )
 
     def _link(self, serial: str, session: int, copy: object) -> Link:
-        path = self.path(serial, session)
-        named = copy.get("sha256") if isinstance(copy, dict) else None
-        digest = named if isinstance(named, str) else None
+        path, digest = self.path(serial, session), _digest_in(copy)
         try:
             if copy is None or self._has(serial, session):
                 return Link(session, str(path), self.load(serial, session).record, digest)
@@ -246,9 +245,7 @@ class RecordStore:
         """Return whether a JSON copy is here whose record, another one, was taken away."""
         if not _there(self._copy_path(sealed.serial, sealed.session)):
             return False
-        copy = self._copy(sealed.serial, sealed.session)
-        named = copy.get("sha256") if isinstance(copy, dict) else None
-        return isinstance(named, str) and named != sealed.digest.hex()
+        return _digest_in(self._copy(sealed.serial, sealed.session)) not in (None, sealed.digest.hex())
 
     def save(self, data: bytes, serial: str, session: int) -> SavedRecord:
         """Keep the record in `data`, which a pen gave as that of `session`; return it as it was read back.
@@ -271,7 +268,7 @@ class RecordStore:
             with ExitStack() as parts:
                 staged: list[Staged] = []
                 for path, data, sealed in places:
-                    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                    make_private(path.parent)
                     if not self._has(sealed.serial, sealed.session):
                         staged.append(Staged(path, data, private=True))
                         parts.callback(staged[-1].drop)
@@ -326,8 +323,7 @@ class RecordStore:
         folder = self.pen_folder(serial) / _APART
         path = folder / f"{_SESSION}{session:08d}-{sha256(data).hex()[:16]}.ppr"
         try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            write_whole(path, data, private=True)
+            write_private(path, data)
         except OSError as error:
             raise InputError(FILE_UNWRITABLE, f"{path} cannot be written: {error.strerror}.", given=str(path)) from None
         return path
@@ -353,6 +349,12 @@ def read_file(path: Path, most: int) -> bytes:
         raise InputError(FILE_TOO_BIG, message, given=error.size, limit=most) from None
     except OSError as error:
         raise _unreadable(path, error) from None
+
+
+def _digest_in(copy: object) -> str | None:
+    """Return the digest (hex) that a JSON copy gives for its record."""
+    named = copy.get("sha256") if isinstance(copy, dict) else None
+    return named if isinstance(named, str) else None
 
 
 def _there(path: Path) -> bool:

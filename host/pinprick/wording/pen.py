@@ -210,7 +210,8 @@ PEN = {
     faults.CARTRIDGE_EXPIRED: Wording(
         "The cartridge's expiry date has passed.",
         _REFUSED,
-        "Take a cartridge that is in date, and write its id, lot and expiry date under [cartridge].",
+        "Take a cartridge that is in date, and write its id, lot and expiry date under [cartridge]. If this one is in"
+        " date, set the computer's clock right.",
     ),
     faults.CARTRIDGE_USED: Wording(
         "This cartridge was used in an earlier session. A cartridge serves one session.",
@@ -438,12 +439,12 @@ PEN = {
         "Use the key of the clinic that this pen was set up for.",
     ),
     faults.SIGNATURE_WAIT: Wording(
-        "The pen has seen too many wrong signatures in a row, and doesn't look at another one yet.",
+        "The pen has seen too many wrong signatures lately, and doesn't look at another one yet.",
         _REFUSED,
         "Wait for as many seconds as it gives, a minute at most, and load with the clinic's key.",
     ),
     faults.TIME_BACK: Wording(
-        "The profile was issued at an earlier time than the pen's last session.",
+        "The time is earlier than the latest time that the pen was told, or than its calibration.",
         _REFUSED,
         "Set the computer's clock right and load again; if the pen is wrong: `pinprick clock correct --reason TEXT`.",
     ),

@@ -24,6 +24,8 @@ _NO_NONCE = "0" * 16
 _OLD_NONCE = "0123456789abcdef"
 
 Log = Callable[[str, str], None]
+Params = Mapping[str, Any] | Callable[[int], Mapping[str, Any]]
+"""What a request says, or what makes it of the request's id."""
 
 
 class Client:
@@ -82,17 +84,19 @@ class Client:
         self._id += 1
         return self._id
 
-    def request(self, method: str, params: Mapping[str, Any], quiet: bool = False) -> int:
+    def request(self, method: str, params: Params, quiet: bool = False) -> int:
         """Send a request and return its id; Refusal for params that have no form on the wire. `quiet`: not logged."""
         if method == "hello":
             number = _HELLO_IDS + self._hellos
             self._hellos += 1
         else:
             number = self.next_id()
-            params = {"nonce": self._nonce, **params}
-        self.send_line(wire.encode_request(method, number, params), number, method, quiet)
+        made = params(number) if callable(params) else params
+        if method != "hello":
+            made = {"nonce": self._nonce, **made}
+        self.send_line(wire.encode_request(method, number, made), number, method, quiet)
         if not quiet:
-            self._log("host", f"{method}{_told(params)}")
+            self._log("host", f"{method}{_told(made)}")
         return number
 
     def send_line(self, line: bytes, number: int, method: str, quiet: bool = False) -> None:

@@ -222,13 +222,15 @@ class HostActs:
         key_id = self._run.scenario.key_id
         sign = keys.get("sign", "right")
         key = profiles.KEY if sign != "wrong" else bytes(32)
-        signature = course.correction_hmac(
-            key, hello["serial"], hello["nonce"], hello["session_id"], hello["time_floor"], time_s, reason
-        )
         signed = sign != "none" and (key_id or sign != "right")
         number = key_id + 1 if sign == "unknown-key" else key_id
-        hmac = to_hex(signature) if signed else "00" * 32
-        self._ask("clock.correct", time=time_s, reason=reason, key_id=number if signed else 0, hmac=hmac)
+
+        def correction(request_id: int) -> dict[str, Any]:
+            hmac = course.correction_hmac(key, hello["serial"], hello["nonce"], request_id, time_s, reason)
+            said = {"key_id": number, "hmac": to_hex(hmac)} if signed else {"key_id": 0, "hmac": "00" * 32}
+            return {"time": time_s, "reason": reason, **said}
+
+        self._run.ask("clock.correct", correction, self._within_ms, insist=self._insist)
 
     def _ack(self, keys: Keys) -> None:
         run = self._run

@@ -16,7 +16,7 @@ from pensim.faults.wire import Unplugged
 from pensim.hands import BadCommand
 from pensim.scenario import checks
 from pensim.scenario.acts import HANDS, HANDS_ACTS, HOST, MEND, NO_ANSWER, ORACLE
-from pensim.scenario.client import Client, hello_params
+from pensim.scenario.client import Client, Params, hello_params
 from pensim.scenario.conditions import NEEDLE, NONE, PINS, Condition
 from pensim.scenario.doing import HostActs
 from pensim.scenario.form import Path
@@ -313,7 +313,7 @@ class Player:
 
     # --- requests, for the acts --------------------------------------------------------------------------------------
     def ask(
-        self, method: str, params: Mapping[str, Any], within_ms: int, *, insist: bool = True, quiet: bool = False
+        self, method: str, params: Params, within_ms: int, *, insist: bool = True, quiet: bool = False
     ) -> dict[str, Any]:
         """Make a request and return its answer's fields, again and again while the pen is BUSY unless not `insist`.
 
