@@ -50,6 +50,7 @@ VARIES: tuple[tuple[str, str, str], ...] = (
     ("fingerprints of keys", r"\bfingerprint [0-9a-f]{8}\b", "fingerprint HEX"),
     ("free TCP ports", r"127\.0\.0\.1:\d+", "127.0.0.1:PORT"),
     ("ages in JSON", r'"calibration_age_days":\d+', '"calibration_age_days":AGE'),
+    ("times in JSON", r'"time_floor":\d+', '"time_floor":TIME'),
 )
 """What is different each time: what it is, a pattern, and what is put in its place before two texts are compared."""
 
