@@ -186,8 +186,9 @@ class Runner:
 
     def _read_ports(self) -> None:
         before = self.inputs
-        self.inputs = self.ports.inputs.read()
+        # In this order: what the stop button does to the guards between the two looks is told as the button's.
         self.engine_bits = self.ports.engine.poll()
+        self.inputs = self.ports.inputs.read()
         if self.inputs & ~before & signals.HOME and not self.engine_bits & signals.ENABLED:
             # The spring, or somebody's hand, has only now brought the carriage home, and it may still move.
             self._coasting = True

@@ -1,6 +1,6 @@
 """The short scenario files, unchanged, on the whole chip: they go as they say, or are known to differ."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -8,6 +8,7 @@ from pensim.chip.image import Image
 from pensim.chip.target import ChipTargets
 from pensim.faults.cpu import ClockWraps, PortRaises
 from pensim.faults.flash import FlashFull
+from pensim.oracle import COAST_LIMIT
 from pensim.scenario.form import Path
 from pensim.scenario.report import lines
 from pensim.scenario.run import Outcome, play
@@ -64,6 +65,10 @@ LONG = {
     "host-that-does-not-read": "a minute",
 }
 """What takes too long on an emulated chip, and why; the virtual pen plays them all."""
+CUT_MIDWAY = ("bits-flip-in-memory",)
+"""Where the chip, by its own time, may switch the motor off in the midst of a stroke and the virtual pen does not: what
+the carriage then coasts beyond its depth is told apart, and is in no other file's leave.
+"""
 SHORT = [path.stem for path in FILES if path.stem not in (*LACKING, *LONG)]
 
 
@@ -76,6 +81,8 @@ def targets(chip_image: Image, firmware: Build) -> ChipTargets:
 def went(targets: ChipTargets, name: str) -> Outcome:
     """Play a file."""
     scenario = read(FOLDER / f"{name}.toml")
+    if name in CUT_MIDWAY:
+        scenario = replace(scenario, allow=(*scenario.allow, COAST_LIMIT))
     target = targets(scenario)
     try:
         return play(scenario, target)

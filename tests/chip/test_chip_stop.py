@@ -22,10 +22,11 @@ BYTE, LINE, SPIKE, BUTTON = "byte", "line", "spike", "button"
 CODES = {
     BYTE: {faults.OPERATOR_STOP},
     LINE: {faults.STOP_BUTTON, faults.STOP_GUARD},
-    SPIKE: {faults.STOP_GUARD},
+    SPIKE: {faults.STOP_BUTTON, faults.STOP_GUARD},
     BUTTON: {faults.STOP_BUTTON, faults.STOP_GUARD},
 }
-"""What the pen says of it. The loop sees an open line or what the guard made of it, whichever it looks at first."""
+"""What the pen says of it. The loop sees an open line, or that it was open during a write, or what the guard made of
+it, whichever it looks at first."""
 LINE_US = 1
 BYTE_MS = {"moving": 5, "homing": 5, "writing": 400}
 """How long the driver may stay on after a stop byte. A flash write isn't broken off, it is at rest meanwhile."""

@@ -423,6 +423,13 @@ HANDS: tuple[Mutant, ...] = (
         f"{UNSEEN_MOVES}::test_a_holder_that_was_open_unseen_closes_anew",
     ),
     one(
+        "a stop button between two looks is told as the guard's",
+        "runner.py",
+        "        self.engine_bits = self.ports.engine.poll()\n        self.inputs = self.ports.inputs.read()\n",
+        "        self.inputs = self.ports.inputs.read()\n        self.engine_bits = self.ports.engine.poll()\n",
+        "tests/unit/test_runner_turns.py::test_a_stop_button_pressed_between_two_looks_is_told_as_the_button",
+    ),
+    one(
         "a stop tapped in the first of two writes is forgotten",
         "runner.py",
         "self._stopped = self._stopped or moved",

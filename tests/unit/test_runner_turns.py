@@ -120,3 +120,22 @@ def test_no_more_is_read_ahead_than_a_line_or_two() -> None:
         pen.runner._look_ahead()
     assert len(talk._ahead) == 512
     assert len(pen.link.to_pen) == 2488
+
+
+def test_a_stop_button_pressed_between_two_looks_is_told_as_the_button(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The guard has seen it before the loop does: what is said is what was pressed, and not the guard's part in it."""
+    pen = in_stride()
+    read = pen.inputs.read
+
+    def read_and_press() -> int:
+        bits = read()
+        monkeypatch.setattr(pen.inputs, "read", read)
+        pen.set_level(signals.STOP, True)
+        pen.engine.trip(signals.TRIP_STOP)
+        return bits
+
+    monkeypatch.setattr(pen.inputs, "read", read_and_press)
+    pen.step()
+    pen.step()
+    assert pen.runner.fault_code == faults.STOP_BUTTON
+    assert not pen.engine.poll() & signals.ENABLED
