@@ -4,7 +4,7 @@
 PYTHON  ?= python3
 WORKERS ?= 2
 # One more for the tests: some of them wait for a served pen's real time.
-TESTERS ?= 3
+TESTERS ?= 4
 SIZE    ?= commit
 
 BIN      := .venv/bin
