@@ -3,7 +3,7 @@
 
 PYTHON  ?= python3
 WORKERS ?= 2
-# One more for the tests: some of them wait for a served pen's real time.
+# More for the tests: some of them wait for a served pen's real time.
 TESTERS ?= 4
 SIZE    ?= commit
 
