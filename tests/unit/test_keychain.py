@@ -4,6 +4,7 @@ import stat
 import threading
 import tomllib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -58,15 +59,22 @@ class OwnKeyring(KeyringBackend):
             del self.content[service, username]
 
 
-@pytest.fixture(autouse=True)
-def _own_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    """Keep keys and keyring of these tests apart from the user's."""
-    monkeypatch.setenv("PINPRICK_DATA_DIR", str(tmp_path / "data"))
+@contextmanager
+def own_keys(monkeypatch: pytest.MonkeyPatch, folder: Path, columns: int) -> Iterator[None]:
+    """Keep keys and keyring apart from the user's, at a terminal of so many columns."""
+    monkeypatch.setenv("PINPRICK_DATA_DIR", str(folder / "data"))
     monkeypatch.setattr(keychain, "_OF_THE_SYSTEM", (OwnKeyring.__module__,))
-    settle_terminal(monkeypatch, 200)
+    settle_terminal(monkeypatch, columns)
     before = keyring.get_keyring()
     yield
     keyring.set_keyring(before)
+
+
+@pytest.fixture(autouse=True)
+def _own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """Keep keys and keyring of these tests apart from the user's."""
+    with own_keys(monkeypatch, tmp_path, 200):
+        yield
 
 
 @pytest.fixture

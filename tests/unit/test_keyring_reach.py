@@ -12,8 +12,8 @@ from keyring.errors import KeyringLocked
 from pinprick import errors, keychain, wording
 from pinprick.errors import PinprickError
 from pinprick.keys import FILE, KEYRING, ClinicKey, KeyStore, find_key, key_path, save_key
-from tests.support.cli import Run, settle_terminal
-from tests.unit.test_keychain import OwnKeyring, PlaintextKeyring, entries, files, made
+from tests.support.cli import Run
+from tests.unit.test_keychain import OwnKeyring, PlaintextKeyring, entries, files, made, own_keys
 
 KEY = ClinicKey(7, bytes(range(1, 33)))
 OTHER = ClinicKey(7, KEY.key[::-1])
@@ -31,14 +31,10 @@ AnotherKeyring.__module__ = OwnKeyring.__module__
 
 
 @pytest.fixture(autouse=True)
-def _own_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+def _own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """Keep keys and keyring of these tests apart from the user's."""
-    monkeypatch.setenv("PINPRICK_DATA_DIR", str(tmp_path / "data"))
-    monkeypatch.setattr(keychain, "_OF_THE_SYSTEM", (OwnKeyring.__module__,))
-    settle_terminal(monkeypatch, 300)
-    before = keyring.get_keyring()
-    yield
-    keyring.set_keyring(before)
+    with own_keys(monkeypatch, tmp_path, 300):
+        yield
 
 
 @pytest.fixture
